@@ -54,7 +54,7 @@ $(TRAIN): requirements-train.lock $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
 	@touch $@
 
-demo: $(BOX)     ## set up, fetch the edge model and the encoder once, ask seven questions, show what became of each
+demo: $(BOX)     ## set up, fetch the models once, tell a story with a real box: what leaves, what stays, how to check it
 	@$(BIN)/netgpt demo
 
 test: $(TRAIN)   ## every test, as CI runs them, three files at once (the models are fetched once)

@@ -36,7 +36,8 @@ COMMANDS: Final = {
         "netgpt.cli.init:init", "Set up this box: a few questions, the cloud is tried, netgpt.toml is written."),
     "serve": Command("netgpt.cli.serve:serve", "Serve the OpenAI-compatible API."),
     "demo": Command(
-        "netgpt.cli.demo:demo", "Ask seven questions of a made-up person and show what became of each. Needs no key."),
+        "netgpt.cli.demo:demo",
+        "A story with a real box: what leaves, what stays, and commands to check each claim. Needs no key."),
     "ask": Command("netgpt.cli.ask:ask", "Ask one question, without a server."),
     "chat": Command("netgpt.cli.chat:chat", "A conversation in the terminal, without a server."),
     "explain": Command(

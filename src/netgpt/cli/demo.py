@@ -1,94 +1,76 @@
-"""`netgpt demo`: the whole story, question by question, on the built-in model, with no key and no network."""
+"""`netgpt demo`: a story that can be checked: a real box, real requests, and a stand-in for the cloud alone."""
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import re
-import tempfile
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+import shlex
+import shutil
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from netgpt.cli.common import json_option, opened_files, print_json, read_settings, reports_errors, run, say
-from netgpt.errors import ModelUnavailable, NetGPTError, NotFound
+import typer
+
+from netgpt.cli.common import (
+    json_option,
+    opened_files,
+    plain,
+    print_json,
+    private_file,
+    read_settings,
+    reports_errors,
+    say,
+)
+from netgpt.errors import ModelUnavailable, NetGPTError, NotFound, SettingsError
 from netgpt.settings import Settings
 
 if TYPE_CHECKING:
-    from netgpt.app.gateway import Gateway
-    from netgpt.testing.server import FaultyCloud
+    import httpx
+    from rich.console import Console
 
+    from netgpt.cli.demo_cloud import StandIn
+    from netgpt.cli.demo_story import Asked, Chapter, Claim
 
-SITE = {
-    "name": "the Harbour Street library", "city": "Portwick", "region": "Eastshire", "country": "United Kingdom",
-    "time_zone": "Europe/London",
-}  # fmt: skip
-PROFILE = (
-    ("is vegetarian", "diet", "public"),
-    ("prefers cheap places", "budget", "public"),
-    ("takes the medicine Ramifentol", "health", "personal"),
-    ("lives at 12 Tannery Lane", "home", "personal"),
-)
-ADA = "ada"
-
-
-@dataclass(frozen=True)
-class Question:
-    """One line of the demo; `cloud_down` stops the stand-in before it is asked."""
-
-    text: str
-    model: str = "netgpt"
-    cloud_down: bool = False
-
-
-QUESTIONS = (
-    Question("ideas for dinner tonight"),
-    Question("How many days are in a week?"),
-    Question("Write a short thank-you letter to Maria Keller, maria.keller@example.org, phone +44 20 7946 0958"),
-    Question("My card 4111 1111 1111 1111 was charged twice. What should I do?"),
-    Question("Explain step by step how to get from 12 Tannery Lane to the station", model="netgpt/cloud"),
-    Question("can I take aspirin with my medication?"),
-    Question("Write a Python function that adds two numbers", cloud_down=True),
-)
-
-WRITTEN = (
-    ("vegetarian", "Three cheap dinners without meat: chickpea curry with rice; tomato and lentil soup with bread; "
-     "baked potatoes with beans and cheese. Each takes about half an hour."),
-    ("dinner", "Three quick dinners: an omelette with vegetables; pasta with tomato sauce; chicken soup with bread. "
-     "What you like and what it may cost, I was not told."),
-    ("thank-you", "To: {PERSON}, {EMAIL}, {PHONE}\n\nDear {PERSON},\n\nthank you very much for your help. It meant "
-     "a great deal to me.\n\nWith kind regards"),
-    ("aspirin", "That depends on which medicine it is. Some must not be taken together with aspirin, blood thinners "
-     "above all. Ask a pharmacist or a doctor before you take both."),
-    ("step by step", "1. Put {HOME} into a map as the start. 2. Put the station in as the end. 3. Choose walking or "
-     "bus. 4. Leave ten minutes early. Which streets lie between, I cannot know from here."),
-    ("days are in a week", "A week has seven days."),
-    ("function", "def add(a, b):\n    return a + b"),
-)  # fmt: skip
-"""What the stand-in for a cloud says, by words of the question; {KIND} is the placeholder of that kind which it got."""
-
-
-def written(body: Mapping[str, Any]) -> str:
-    """The stand-in's answer to what reached it."""
-    text = str(body["messages"][-1]["content"])
-    answer = next((answer for words, answer in WRITTEN if words in text), "The stand-in has no answer to this.")
-    got = {each[1]: each[0] for each in re.finditer(r"\[([A-Z]+)_\d+\]", text)}
-    return re.sub(r"\{([A-Z]+)\}", lambda wanted: got.get(wanted[1], wanted[1].lower()), answer)
+MARK: Final = ".netgpt-demo"
+"""A folder with this file in it was made by the demo, and is begun anew by it."""
+READY_S: Final = 120.0
+WIDEST: Final = 100
 
 
 @reports_errors
 def demo(as_json: bool = json_option) -> None:
-    """Ask seven questions of a made-up person and show what became of each. Needs no key."""
+    """A story with a real box: what leaves, what stays, and commands to check each claim. Needs no key."""
     settings = read_settings()
-    weights = _weights(settings)
-    encoder = _encoder(settings)
-    with tempfile.TemporaryDirectory(prefix="netgpt-demo-") as folder:
-        rows = run(_ask_all(weights, encoder, Path(folder)))
+    weights, encoder = _weights(settings), _encoder(settings)
+    home = _fresh_home(settings.home / "demo")
+    say("Starting a box. No cloud is asked and nothing is spent: a server with written answers stands in for it.")
+    chapters: list[Chapter] = []
+    teller = _Teller(home)
+    from netgpt.cli.demo_story import Story
+
+    with _stage(home, weights, encoder) as (client, cloud):
+        if not as_json:
+            teller.begins()
+        for number, chapter in enumerate(Story(client, cloud, home).chapters(), 1):
+            chapters.append(told := chapter())
+            if not as_json:
+                teller.tells(number, told)
+    failed = [claim.text for chapter in chapters for claim in chapter.claims if not claim.holds]
     if as_json:
-        print_json(rows)
+        print_json({"home": str(home), "chapters": [_as_json(chapter) for chapter in chapters]})
     else:
-        _show(rows)
+        teller.ends(sum(len(chapter.claims) for chapter in chapters), failed)
+    if failed:
+        raise typer.Exit(1)
 
 
 def _weights(settings: Settings) -> Path:
@@ -125,114 +107,175 @@ def _encoder(settings: Settings) -> str:
         return "off"
 
 
-async def _ask_all(weights: Path, encoder: str, folder: Path) -> list[dict[str, Any]]:
-    from netgpt.context import profile_fact
-    from netgpt.types import Label, Person
-
-    say("Starting the edge model, and a server with written answers that stands in for a cloud.")
-    async with _demo_gateway(weights, encoder, folder) as (gateway, cloud):
-        for text, kind, label in PROFILE:
-            await gateway.store.add_fact(Person("local", ADA), profile_fact(text, kind, Label(label)))
-        rows = []
-        for question in QUESTIONS:
-            if question.cloud_down:
-                say("Stopping the stand-in cloud.")
-                cloud.stop()
-            say(f"asking: {question.text}")
-            rows.append(await _ask(gateway, question))
-    return rows
+def _fresh_home(home: Path) -> Path:
+    """An empty home of the demo's own. Raises SettingsError: something else is there, or a box runs in it."""
+    if home.exists():
+        if not (home / MARK).exists():
+            raise SettingsError(f"{home} was not made by the demo: move it away, or give another NETGPT_HOME")
+        with suppress(FileNotFoundError), (home / "netgpt.db-open").open() as mark:
+            try:
+                fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise SettingsError(f"something has {home} open, such as `netgpt serve`: end it first") from None
+        shutil.rmtree(home)
+    home.mkdir(mode=0o700)
+    (home / MARK).touch(mode=0o600)
+    return home
 
 
-@asynccontextmanager
-async def _demo_gateway(weights: Path, encoder: str, folder: Path) -> AsyncIterator[tuple[Gateway, FaultyCloud]]:
-    from netgpt.app.gateway import open_gateway
-    from netgpt.testing.server import FaultyCloud
+@contextmanager
+def _stage(home: Path, weights: Path, encoder: str) -> Iterator[tuple[httpx.Client, StandIn]]:
+    """A running box of that home, as a client sees it, and what it takes for a cloud."""
+    import httpx
 
-    cloud = FaultyCloud(written)
-    cloud.start()
-    settings = read_settings(
-        home=folder / "home",
-        site=SITE,
-        edge={"model": str(weights), "max_tokens": 64, "base_url": None},
-        encoder={"model": encoder},
-        cloud={"base_url": cloud.base_url, "model": "stand-in-cloud", "retries": 0},
+    from netgpt.cli.demo_cloud import StandIn
+
+    with StandIn(home) as cloud:
+        with private_file(home / "netgpt.toml", SettingsError) as file:
+            file.write(_toml(weights, encoder, cloud.base_url))
+        with _serving(home) as url, httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
+            yield client, cloud
+
+
+def _toml(weights: Path, encoder: str, cloud: str) -> str:
+    return (
+        "# Written by `netgpt demo`. The cloud was the demo's own stand-in, and ended with it.\n"
+        f"[edge]\nmodel = {json.dumps(str(weights))}\n\n[encoder]\nmodel = {json.dumps(encoder)}\n\n"
+        f'[cloud]\nbase_url = "{cloud}"\nmodel = "stand-in"\nretries = 0\n\n'
+        "# A busy machine may take its time: nobody waits here.\n"
+        "[completion]\ntimeout_s = 60\n\n[privacy]\ntimeout_s = 60\n"
     )
-    gateway = open_gateway(settings)
+
+
+@contextmanager
+def _serving(home: Path) -> Iterator[str]:
+    """`netgpt serve` in that home with its settings alone; where it listens. Raises ModelUnavailable: it does not."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("NETGPT_")}
+    log = home / "serve.log"
+    with private_file(log, SettingsError) as out:
+        box = subprocess.Popen(
+            [sys.executable, "-m", "netgpt", "serve", "--port", "0"],
+            env={**environment, "NETGPT_HOME": str(home)}, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+        )  # fmt: skip
     try:
-        await gateway.start()
-        yield gateway, cloud
+        yield _ready(box, log)
     finally:
-        await gateway.close()
-        cloud.stop()
+        box.terminate()
+        try:
+            box.wait(30)
+        except subprocess.TimeoutExpired:
+            box.kill()
+            box.wait()
 
 
-async def _ask(gateway: Gateway, question: Question) -> dict[str, Any]:
-    from netgpt.exchange import Exchange, Request
-    from netgpt.types import Caller, Role
+def _ready(box: subprocess.Popen[bytes], log: Path) -> str:
+    import httpx
 
-    body = {"messages": [{"role": "user", "content": question.text}], "temperature": 0, "max_tokens": 64}
-    exchange = Exchange(Request(body=body, model=question.model, user=ADA), Caller("local", Role.ADMIN))
-    await gateway.workflow.run(exchange)
-    async for _ in exchange.chunks:
-        pass
-    row = await gateway.store.exchange(exchange.id)
-    kept = (row.private or {}) if row else {}
-    return {
-        "asked": question.text,
-        "completed": (kept.get("completion") or {}).get("text"),
-        "left": kept["outbound"]["messages"][-1]["content"] if kept.get("outbound") else None,
-        "kept_because": kept.get("kept_because"),
-        "route": exchange.outcome.answered_by.route,
-        "reason": exchange.outcome.answered_by.reason,
-        "answer": _text(kept.get("answer") or {}),
-        "confidence": kept.get("confidence"),
-        "ms": round(exchange.timings["total"]),
-        "timings_ms": dict(exchange.timings),
-    }
+    until = time.monotonic() + READY_S
+    while time.monotonic() < until and box.poll() is None:
+        if listens := re.search(r"listens on (\S+)/v1", log.read_text(errors="replace")):
+            with suppress(httpx.HTTPError):
+                answer = httpx.get(f"{listens[1]}/readyz", timeout=10, trust_env=False).json()
+                if answer["parts"]["detector"]["ok"] and answer["parts"]["edge"]["ok"]:
+                    return listens[1]
+        time.sleep(0.05)
+    raise ModelUnavailable(f"the demo's box did not start: see {log}")
 
 
-def _text(answer: dict[str, Any]) -> str:
-    choices = answer.get("choices") or [{}]
-    return str((choices[0].get("message") or {}).get("content") or json.dumps(choices[0].get("message")))
+class _Teller:
+    """Writes the story for people: as wide as the terminal, colours only there."""
+
+    def __init__(self, home: Path) -> None:
+        from rich.console import Console
+
+        self._out: Console = Console(highlight=False)
+        self._width = max(40, min(self._out.width, WIDEST))
+        self._home = home
+
+    def begins(self) -> None:
+        self._text(
+            "Real: the box, its models, rules, store and HTTP. Written beforehand: only what the stand-in for a cloud "
+            "says. Each claim can be checked; for the commands below, first:"
+        )
+        found = shutil.which("netgpt")
+        own = Path(sys.executable).parent
+        path = "" if found and Path(found).parent == own else f" PATH={shlex.quote(str(own))}:$PATH"
+        self._command(f"cd {shlex.quote(str(self._home))} && export NETGPT_HOME=$PWD{path}")
+
+    def tells(self, number: int, chapter: Chapter) -> None:
+        self._out.print()
+        self._line(f"{number}. {chapter.title}", "bold cyan")
+        if chapter.intro:
+            self._text(chapter.intro)
+        for asked in chapter.asked:
+            self._exchange(asked)
+        if chapter.remark:
+            self._text(chapter.remark)
+        self._out.print()
+        for claim in chapter.claims:
+            self._claim(claim)
+
+    def _exchange(self, asked: Asked) -> None:
+        self._out.print()
+        self._line(asked.title, "bold")
+        if asked.left:
+            self._field("left", asked.left[-1].decode("utf-8", "replace"), "yellow")
+            if asked.receipt:
+                equal = "of these bytes" if asked.proven else "NOT of these bytes"
+                self._field("receipt", f"{asked.receipt['id']}, {len(asked.left[-1])} bytes, SHA-256 {equal}")
+        else:
+            self._field("left", "nothing", "yellow")
+        if asked.said and asked.said != asked.answer:
+            self._field("cloud", asked.said, "dim")
+        self._field("answer", asked.answer, "green")
+        if asked.route != "cloud":
+            self._field("because", f"{asked.route}: {asked.reason}")
+
+    def _claim(self, claim: Claim) -> None:
+        self._field("holds" if claim.holds else "FAILS", claim.text, "" if claim.holds else "bold red")
+        self._command(claim.command)
+        self._field("", f"shows: {claim.shows}", "dim")
+
+    def ends(self, claims: int, failed: list[str]) -> None:
+        self._out.print()
+        good = f"All {claims} claims hold." if not failed else f"{len(failed)} of {claims} claims FAIL."
+        self._line(f"{good} The demo's home stays: {self._home}", "bold red" if failed else "bold")
+        for text in failed:
+            self._field("FAILS", text, "bold red")
+        self._text("Look at it in the browser: `netgpt serve` there, then http://127.0.0.1:8080/console/")
+        self._text("Your own box: `netgpt init` (in a new terminal: another home), then `netgpt serve`.")
+
+    def _field(self, name: str, value: str, style: str = "") -> None:
+        first = f"  {name:<9}"
+        for line in value.splitlines() or [""]:
+            self._wrapped(line, first, " " * len(first), style)
+            first = " " * len(first)
+
+    def _text(self, value: str) -> None:
+        self._wrapped(value, "", "", "")
+
+    def _line(self, value: str, style: str) -> None:
+        self._wrapped(value, "", "  ", style)
+
+    def _wrapped(self, value: str, first: str, later: str, style: str) -> None:
+        from rich.text import Text
+
+        lines = textwrap.wrap(
+            plain(value), self._width, initial_indent=first, subsequent_indent=later, break_on_hyphens=False
+        )
+        for line in lines or [first]:
+            self._out.print(Text(line, style=style), soft_wrap=True)
+
+    def _command(self, command: str) -> None:
+        """Never wrapped: it is to be copied."""
+        from rich.text import Text
+
+        self._out.print(Text(f"           $ {command}", style="dim"), soft_wrap=True)
 
 
-def _show(rows: list[dict[str, Any]]) -> None:
-    """One table, a section a question: it reads the same in 80 columns as in 200."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    title = "NetGPT demo (the edge model is real; the cloud is a stand-in with written answers)"
-    table = Table(title=title, title_justify="left", show_header=False)
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for row in rows:
-        for name, cell in _lines(row):
-            table.add_row(name, Text(cell, style="bold" if name == "asked" else ""))
-        table.add_section()
-    next_steps = (
-        "Next: `netgpt serve`, then point any OpenAI client at http://127.0.0.1:8080/v1. "
-        "`netgpt profile add` tells the box what it may know; `netgpt explain` shows any exchange in full."
-    )
-    Console().print(table, next_steps, sep="\n")
-
-
-def _lines(row: dict[str, Any]) -> list[tuple[str, str]]:
-    from netgpt.cli.ask import believed
-
-    whose = "answer of the stand-in" if row["route"] == "cloud" else "answer of the box"
-    added = (row["completed"] or "").removeprefix(row["asked"]).strip()
-    return [
-        ("asked", row["asked"]),
-        ("completed with", _short(added.partition("\n")[2]) if added else "nothing"),
-        ("what left", _short(row["left"] or "nothing")),
-        ("route, reason", f"{row['route']}: {row['reason']}"),
-        (whose, _short(row["answer"], 600)),
-        ("believed", believed(row["confidence"])),
-        ("milliseconds", str(row["ms"])),
-    ]
-
-
-def _short(text: str, limit: int = 220) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+def _as_json(chapter: Chapter) -> dict[str, Any]:
+    """For machines: the bodies as text."""
+    found = asdict(chapter)
+    for asked in found["asked"]:
+        asked["left"] = [body.decode("utf-8", "replace") for body in asked["left"]]
+    return found

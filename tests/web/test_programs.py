@@ -1,4 +1,6 @@
-"""The filter function for Open WebUI: called as Open WebUI calls it, beside a real box with keys."""
+"""Other programs at a real box with keys: their settings in docs/programs, the requests that they make, and the filter
+function for Open WebUI, called as Open WebUI calls it.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ import json
 import re
 import types
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,9 @@ from serving import Served
 
 from netgpt.testing.server import FaultyCloud
 
-FILE = Path(__file__).parents[2] / "examples" / "open-webui" / "what_left.py"
+ROOT = Path(__file__).parents[2]
+FILE = ROOT / "examples" / "open-webui" / "what_left.py"
+PAGES = {page.stem: page.read_text() for page in (ROOT / "docs" / "programs").glob("*.md")}
 ADA = {"id": "7c1f", "email": "ada@mill.example", "name": "Ada", "role": "user"}
 BEN = {"id": "9d2e", "email": "ben@mill.example", "name": "Ben", "role": "user"}
 SECRET = "maria.keller@example.org"
@@ -73,7 +78,8 @@ class WebUI:
 @pytest.fixture(scope="module")
 def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with FaultyCloud() as cloud, Served(tmp_path_factory.mktemp("home"), cloud=cloud) as served:
-        made = served.netgpt("keys", "create", "--name", "open-webui", "--scope", "chat", "--scope", "exchanges")
+        scopes = [word for name in ("chat", "models", "exchanges", "embeddings") for word in ("--scope", name)]
+        made = served.netgpt("keys", "create", "--name", "programs", *scopes)
         served.key = made.stdout.strip()
         yield served
 
@@ -151,3 +157,111 @@ async def test_what_it_remembers_is_bounded(webui: WebUI) -> None:
     assert len(webui.filter._exchanges) == 1_000
     odd: dict[str, Any] = {"choices": [], "netgpt": None}
     assert await webui.call("stream", odd) == odd
+
+
+yaml: Any = import_module("yaml")
+jinja2: Any = import_module("jinja2")
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "execute_services",
+        "description": "Call services of the house.",
+        "parameters": {"type": "object", "properties": {"list": {"type": "array", "items": {"type": "object"}}}},
+    },
+}
+ODD: dict[str, dict[str, Any]] = {
+    "Open WebUI": {"stream": True, "stream_options": {"include_usage": True}, "metadata": {}, "tools": []},
+    "Open WebUI, a title": {"stream": False, "max_completion_tokens": 1000, "model": "netgpt/edge"},
+    "LibreChat": {
+        "stream": True, "temperature": 1, "top_p": 1, "presence_penalty": 0, "frequency_penalty": 0,
+        "user": "66f1c0ffee", "stream_options": {"include_usage": True},
+    },
+    "Continue": {"stream": True, "max_tokens": 4096, "tools": [TOOL], "parallel_tool_calls": False, "stop": None},
+    "Home Assistant": {
+        "max_tokens": 150, "top_p": 1, "temperature": 0.5, "user": "01JABC", "tools": [TOOL], "tool_choice": "auto",
+    },
+}  # fmt: skip
+"""What these programs write beside model and messages."""
+
+
+def snippet(page: str, language: str) -> str:
+    (found,) = re.findall(rf"```{language}\n(.*?)```", PAGES[page], re.S)
+    return str(found)
+
+
+def home_assistant() -> dict[str, Any]:
+    """Its configuration, with `!secret` read as Home Assistant does."""
+
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]
+        pass
+
+    Loader.add_constructor("!secret", lambda loader, node: f"secret:{node.value}")
+    found: dict[str, Any] = yaml.load(snippet("home-assistant", "yaml"), Loader)
+    return found
+
+
+@pytest.mark.parametrize("program", ODD)
+def test_what_a_program_writes_is_answered_and_hidden(box: Served, program: str) -> None:
+    assert box.cloud is not None
+    box.cloud.forget()
+    body = {"model": "netgpt/cloud", "messages": [{"role": "user", "content": ASKED}], **ODD[program]}
+    if body.get("stream"):
+        events = box.stream(body)
+        said = "".join(
+            each["delta"].get("content") or ""
+            for event in events
+            if isinstance(event, dict)
+            for each in event["choices"]
+        )
+        assert events[-1] == "[DONE]"
+    else:
+        said = box.post(body).json()["choices"][0]["message"]["content"]
+    assert said == (ASKED if body["model"] == "netgpt/cloud" else "the edge says so")
+    assert SECRET.encode() not in box.cloud.all_bytes()
+
+
+def test_the_models_that_the_pages_name_are_listed(box: Served) -> None:
+    listed = {row["id"] for row in box.get("/v1/models").json()["data"]}
+    named = {name for page in PAGES.values() for name in re.findall(r"\bnetgpt/(?:edge|cloud|embed)\b", page)}
+    assert named == {"netgpt/edge", "netgpt/cloud", "netgpt/embed"} and named | {"netgpt"} <= listed
+
+
+def test_the_settings_of_the_pages_are_what_these_programs_read(box: Served) -> None:
+    (endpoint,) = yaml.safe_load(snippet("librechat", "yaml"))["endpoints"]["custom"]
+    assert {"name", "apiKey", "baseURL", "models"} <= set(endpoint) and "default" in endpoint["models"]
+    models = yaml.safe_load(snippet("continue", "yaml"))
+    assert {"name", "version", "schema", "models"} == set(models)
+    for model in models["models"]:
+        assert {"name", "provider", "model", "apiBase", "roles"} <= set(model) and model["provider"] == "openai"
+        assert {*model["roles"]} <= {"chat", "edit", "apply", "summarize", "embed"}  # no autocomplete: see below
+    refused = box.post({"model": "netgpt", "prompt": "def add(", "suffix": "return"}, "/v1/completions")
+    assert refused.status_code == 400 and "suffix" in refused.text
+    lines = dict(line.split("=", 1) for line in snippet("open-webui", "sh").splitlines())
+    assert lines["OPENAI_API_BASE_URL"].endswith(":8080/v1") and lines["TASK_MODEL_EXTERNAL"] == "netgpt/edge"
+
+
+def test_home_assistants_command_asks_and_its_script_reads_the_answer(box: Served) -> None:
+    settings = home_assistant()
+    command = settings["rest_command"]["ask_netgpt"]
+    assert command["url"].endswith("/v1/chat/completions") and command["method"] == "post"
+    templates = jinja2.Environment()
+    templates.filters["to_json"] = json.dumps
+    ask, tell = settings["script"]["morning"]["sequence"]
+    payload = json.loads(templates.from_string(command["payload"]).render(prompt=ASKED, user=ask["data"]["user"]))
+    assert payload["user"] == "ada" and payload["messages"] == [{"role": "user", "content": ASKED}]
+    said = box.post(payload | {"model": "netgpt/cloud"}).json()
+    shown = templates.from_string(tell["data"]["message"]).render({ask["response_variable"]: {"content": said}})
+    assert shown == ASKED
+
+
+def test_langchain_as_the_page_has_it(box: Served, capsys: pytest.CaptureFixture[str]) -> None:
+    assert box.cloud is not None and box.key is not None
+    box.cloud.forget()
+    code = snippet("langchain", "python").replace("http://127.0.0.1:8080", box.url)
+    code = code.replace('model="netgpt",', 'model="netgpt/cloud",')  # whatever the box would decide
+    exec(compile(code.replace('"none"', f'"{box.key}"'), "langchain.md", "exec", dont_inherit=True), {})
+    whole, exchange, rest = capsys.readouterr().out.split("\n", 2)
+    assert whole == ASKED and exchange.startswith("ex_")
+    assert rest.startswith(ASKED) and int(rest.removeprefix(ASKED)) >= 256
+    assert SECRET.encode() not in box.cloud.all_bytes()
+    assert box.get(f"/v1/exchanges/{exchange}", params={"user": "ada"}).json()["route"] == "cloud"

@@ -107,7 +107,8 @@ class _HideAll:
         terms = self.disclosure(kind, public)
         if terms.allowed:
             return terms
-        self.refused[kind] = terms.refused_by
+        if not public:  # what may not leave as public words is hidden, and keeps nothing here
+            self.refused[kind] = terms.refused_by
         return placeholders_only(kind, False)
 
 

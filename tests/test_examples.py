@@ -1,5 +1,5 @@
-"""The examples to start from: each policy keeps its table and does what it says to real sentences; a town and its people,
-made up, go into a box by the commands that the page names.
+"""The examples to start from: each policy keeps its table and does what it says to sentences; a town and its people, made
+up, go into a box by the commands that the page names.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from netgpt.cli.demo_cloud import StandIn
-    from netgpt.cli.demo_story import Asked, Chapter, Claim
+    from netgpt.cli.demo_story import ToldExchange, Chapter, Claim
 
 MARK: Final = ".netgpt-demo"
 """A folder with this file in it was made by the demo, and is begun anew by it."""
@@ -215,7 +215,7 @@ class _Teller:
         for claim in chapter.claims:
             self._claim(claim)
 
-    def _exchange(self, asked: Asked) -> None:
+    def _exchange(self, asked: ToldExchange) -> None:
         self._out.print()
         self._line(asked.title, "bold")
         if asked.left:

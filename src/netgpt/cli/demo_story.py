@@ -38,7 +38,7 @@ SENT_WITHIN_S: Final = 60.0
 
 
 @dataclass(frozen=True)
-class Asked:
+class ToldExchange:
     """One request: what was written, what left for it (empty: nothing), and what came back."""
 
     title: str
@@ -73,7 +73,7 @@ class Chapter:
 
     title: str
     intro: str
-    asked: tuple[Asked, ...]
+    asked: tuple[ToldExchange, ...]
     claims: tuple[Claim, ...]
     remark: str = ""
 
@@ -235,24 +235,24 @@ class Story:
         remark = "What had left (her town, three times) is with the cloud: no box can call that back."
         return Chapter("Somebody forgotten", "Dora asks to be forgotten.", (), claims, remark)
 
-    def _ask(self, user: str, text: str, title: str, **wishes: Any) -> Asked:
+    def _ask(self, user: str, text: str, title: str, **wishes: Any) -> ToldExchange:
         body = {"model": CLOUD, "messages": [{"role": "user", "content": text}], "user": user, "temperature": 0}
         return self._post(body | ({"netgpt": wishes} if wishes else {}), f"{title}: {text}")
 
-    def _post(self, body: dict[str, Any], title: str) -> Asked:
+    def _post(self, body: dict[str, Any], title: str) -> ToldExchange:
         before, said = len(self._cloud.bodies()), len(self._cloud.said)
         answer = self._client.post("/v1/chat/completions", json=body).raise_for_status().json()
         return self._asked(title, answer, tuple(self._cloud.bodies()[before:]), self._cloud.said[said:])
 
-    def _asked(self, title: str, answer: dict[str, Any], left: tuple[bytes, ...], said: list[Any]) -> Asked:
+    def _asked(self, title: str, answer: dict[str, Any], left: tuple[bytes, ...], said: list[Any]) -> ToldExchange:
         told, message = answer["netgpt"], answer["choices"][0]["message"]
         calls = [call["function"] for call in message.get("tool_calls") or ()]
         text = message.get("content") or "; ".join(f"{call['name']}({call['arguments']})" for call in calls)
         receipt = self._client.get(f"/v1/receipts/{told['exchange']}").json() if left else None
         words = said[-1] if said and isinstance(said[-1], str) else ""
-        return Asked(title, told["exchange"], told["route"], told["reason"], left, words, text, receipt)
+        return ToldExchange(title, told["exchange"], told["route"], told["reason"], left, words, text, receipt)
 
-    def _agent(self, task: str, orders: Path, outbox: Path) -> Asked:
+    def _agent(self, task: str, orders: Path, outbox: Path) -> ToldExchange:
         """The loop of any agent: ask, do what is called, ask again, until there is an answer."""
         messages: list[dict[str, Any]] = [{"role": "user", "content": task}]
         left: list[bytes] = []
@@ -270,7 +270,7 @@ class Story:
                 messages.append({"role": "tool", "tool_call_id": call["id"], "content": json.dumps(result)})
         return self._asked(f"the agent is told: {task}", answer, tuple(left), self._cloud.said[said:])
 
-    def _waited(self, id: str, before: int) -> Asked:
+    def _waited(self, id: str, before: int) -> ToldExchange:
         """What became of a request that waits. Raises ModelUnavailable: it was not sent in time."""
         until = time.monotonic() + SENT_WITHIN_S
         while time.monotonic() < until:

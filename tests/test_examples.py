@@ -1,6 +1,4 @@
-"""The examples to start from: each policy keeps its table and does what it says to sentences; a town and its people, made
-up, go into a box by the commands that the page names.
-"""
+"""The examples to start from: each policy keeps its table and does what it says, the commands of the page run."""
 
 from __future__ import annotations
 

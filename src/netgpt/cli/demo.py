@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from netgpt.cli.demo_cloud import StandIn
-    from netgpt.cli.demo_story import ToldExchange, Chapter, Claim
+    from netgpt.cli.demo_story import Chapter, Claim, ToldExchange
 
 MARK: Final = ".netgpt-demo"
 """A folder with this file in it was made by the demo, and is begun anew by it."""

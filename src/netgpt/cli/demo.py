@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 MARK: Final = ".netgpt-demo"
 """A folder with this file in it was made by the demo, and is begun anew by it."""
-READY_S: Final = 120.0
+READY_S: Final = 300.0
 WIDEST: Final = 100
 
 
@@ -52,7 +52,7 @@ def demo(as_json: bool = json_option) -> None:
     settings = read_settings()
     weights, encoder = _weights(settings), _encoder(settings)
     home = _fresh_home(settings.home / "demo")
-    say("Starting a box. No cloud is asked and nothing is spent: a server with written answers stands in for it.")
+    say("Starting a box ...")
     chapters: list[Chapter] = []
     teller = _Teller(home)
     from netgpt.cli.demo_story import Story
@@ -133,7 +133,7 @@ def _stage(home: Path, weights: Path, encoder: str) -> Iterator[tuple[httpx.Clie
     with StandIn(home) as cloud:
         with private_file(home / "netgpt.toml", SettingsError) as file:
             file.write(_toml(weights, encoder, cloud.base_url))
-        with _serving(home) as url, httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
+        with _serving(home) as url, httpx.Client(base_url=url, timeout=180, trust_env=False) as client:
             yield client, cloud
 
 
@@ -194,8 +194,9 @@ class _Teller:
 
     def begins(self) -> None:
         self._text(
-            "Real: the box, its models, rules, store and HTTP. Written beforehand: only what the stand-in for a cloud "
-            "says. Each claim can be checked; for the commands below, first:"
+            "Real: the box, its models, rules, store and HTTP. Written beforehand: what the cloud says; a server of "
+            "netgpt.testing stands in for a cloud, so that no key is needed and nothing is spent. Each claim can be "
+            "checked; for the commands below, first:"
         )
         found = shutil.which("netgpt")
         own = Path(sys.executable).parent
@@ -221,8 +222,9 @@ class _Teller:
         if asked.left:
             self._field("left", asked.left[-1].decode("utf-8", "replace"), "yellow")
             if asked.receipt:
-                equal = "of these bytes" if asked.proven else "NOT of these bytes"
-                self._field("receipt", f"{asked.receipt['id']}, {len(asked.left[-1])} bytes, SHA-256 {equal}")
+                equal = "is" if asked.proven else "IS NOT"
+                size = len(asked.left[-1])
+                self._field("receipt", f"{asked.receipt['id']}, {size} bytes; its SHA-256 {equal} that of these bytes")
         else:
             self._field("left", "nothing", "yellow")
         if asked.said and asked.said != asked.answer:

@@ -34,7 +34,7 @@ ORDER: Final = {
 }  # fmt: skip
 PRIVATE: Final = ("Keller", "maria", "7946", "Tannery")
 """Parts of its values."""
-SENT_WITHIN_S: Final = 60.0
+SENT_WITHIN_S: Final = 120.0
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Story:
             asked.append(self._ask("dora", WALK, f"dora, in {town} ({latitude}, {longitude}), writes", **at))
         at.pop("consent")
         asked.append(self._ask("dora", WALK, f"dora, in {town} still, without consent, writes", **at))
-        points = "".join(f" -e {latitude:.1f}" for latitude, _ in TOWNS.values())
+        points = "".join(f" -e {_digits(latitude)}" for latitude, _ in TOWNS.values())
         bodies = [b"".join(each.left).decode() for each in asked]
         claims = (
             Claim(
@@ -106,7 +106,7 @@ class Story:
             ),
             Claim(
                 "no coordinate left",
-                not any(f"{abs(part):.1f}" in body for body in bodies for point in TOWNS.values() for part in point),
+                not any(_digits(part) in body for body in bodies for point in TOWNS.values() for part in point),
                 f"grep -rF{points} cloud-got | wc -l", "0",
             ),
         )  # fmt: skip
@@ -294,6 +294,11 @@ class Story:
     def _export(self, user: str) -> dict[str, Any]:
         found: dict[str, Any] = self._client.get(f"/v1/profiles/{user}/export").raise_for_status().json()
         return found
+
+
+def _digits(degrees: float) -> str:
+    """The first of a coordinate's digits, as it is written: a text with them in it may hold the place."""
+    return str(abs(degrees))[:4]
 
 
 def _count(export: Mapping[str, Any]) -> int:

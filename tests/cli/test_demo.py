@@ -90,7 +90,13 @@ def test_a_claim_that_fails_is_said_loudly(tmp_path: Path, capsys: pytest.Captur
 def test_its_home_is_begun_anew_and_nobody_elses(tmp_path: Path) -> None:
     home = _fresh_home(tmp_path / "demo")
     (home / "left.txt").touch()
+    (home / "folder").mkdir()
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (home / "link").symlink_to(outside)
+    stands = home.stat().st_ino
     assert [path.name for path in _fresh_home(home).iterdir()] == [MARK]
+    assert home.stat().st_ino == stands and outside.exists()
     other = tmp_path / "other"
     other.mkdir()
     with pytest.raises(SettingsError, match="was not made by the demo"):

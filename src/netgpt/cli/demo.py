@@ -50,6 +50,8 @@ WIDEST: Final = 100
 def demo(as_json: bool = json_option) -> None:
     """A story with a real box: what leaves, what stays, and commands to check each claim. Needs no key."""
     settings = read_settings()
+    if (settings.home / MARK).exists():  # told before, and its commands tried in this very shell
+        settings = read_settings(home=settings.home.parent)
     weights, encoder = _weights(settings), _encoder(settings)
     home = _fresh_home(settings.home / "demo")
     say("Starting a box ...")
@@ -117,8 +119,9 @@ def _fresh_home(home: Path) -> Path:
                 fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 raise SettingsError(f"something has {home} open, such as `netgpt serve`: end it first") from None
-        shutil.rmtree(home)
-    home.mkdir(mode=0o700)
+        for path in home.iterdir():  # the folder stays: somebody's shell may stand in it
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    home.mkdir(mode=0o700, exist_ok=True)
     (home / MARK).touch(mode=0o600)
     return home
 
@@ -222,9 +225,8 @@ class _Teller:
         if asked.left:
             self._field("left", asked.left[-1].decode("utf-8", "replace"), "yellow")
             if asked.receipt:
-                equal = "is" if asked.proven else "IS NOT"
-                size = len(asked.left[-1])
-                self._field("receipt", f"{asked.receipt['id']}, {size} bytes; its SHA-256 {equal} that of these bytes")
+                fits = "fits" if asked.proven else "DOES NOT FIT"
+                self._field("receipt", f"{asked.receipt['id']}, {len(asked.left[-1])} bytes, its SHA-256 {fits}")
         else:
             self._field("left", "nothing", "yellow")
         if asked.said and asked.said != asked.answer:

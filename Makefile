@@ -68,8 +68,8 @@ agents: $(TRAIN) ## real coding agents through the gateway, all of them (install
 	NETGPT_TEST_AGENTS=all $(BIN)/python -m pytest tests/web/test_agents.py
 
 check: $(TRAIN)  ## lint, format, types
-	$(BIN)/ruff check src benchmarks tests tools docs
-	$(BIN)/ruff format --check src benchmarks tests tools docs
+	$(BIN)/ruff check src benchmarks tests tools docs examples
+	$(BIN)/ruff format --check src benchmarks tests tools docs examples
 	$(BIN)/mypy
 
 bench: $(TRAIN)  ## the published figures (development data by path; see docs/benchmarks/)

@@ -117,7 +117,7 @@ def test_a_box_starts_as_the_image_says_and_only_with_a_key(
     assert run_netgpt(*check, env=env).returncode != 0
     made = run_netgpt("keys", "create", "--name", "open-webui", env=env, check=True)
     key = made.stdout.strip()
-    assert key.startswith("ngpt_") and "\n" not in key  # what `> secret` keeps
+    assert key.startswith("ngpt_") and "\n" not in key  # what the page makes a line of .env of
     with (tmp_path / "log").open("wb") as log:
         box = Forked(serve, env=env, cwd=home, stdout=log, stderr=log)
         try:
@@ -147,6 +147,17 @@ def test_the_compose_file_fits_the_image() -> None:
         r"NETGPT_[A-Z]\w+__\w+", (DEPLOY / "compose.yaml").read_text() + (ROOT / "docs/deploy.md").read_text()
     )
     assert len(named) >= 4 and all(is_setting(name) for name in named)
+
+
+def test_secrets_beside_the_compose_file_are_never_committed_nor_copied() -> None:
+    kept_out = subprocess.run(
+        ["git", "check-ignore", "deploy/.env", "deploy/netgpt.env"], cwd=ROOT, capture_output=True
+    )
+    assert len(kept_out.stdout.splitlines()) == 2
+    files = {
+        each["path"] for each in yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["netgpt"]["env_file"]
+    }
+    assert files == {"netgpt.env"}
 
 
 def test_the_unit_confines_the_service_and_systemd_reads_it(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ license: Apache-2.0
 required_open_webui_version: 0.5.17
 """
 
-# A filter function for Open WebUI: import this file in Admin Panel, Functions; docs/programs/open-webui.md says how.
+# A filter function for Open WebUI: pasted in Admin Panel, Functions; docs/programs/open-webui.md says how.
 # It never stands in the way of an answer: what cannot be shown is said, and no more.
 
 import json

@@ -114,7 +114,7 @@ class House:
         await posted(self.here, key, f"{base}/consents", consent | {"third_party": f"{one.word}.example"})
         await posted(self.here, key, "/v1/feedback", {"exchange": exchange, "rating": 1, "user": user})
         (receipt,) = (await self.here.get("/v1/receipts", key=key, params={"user": user})).json()["data"]
-        one.ids = {"exchange_id": exchange, "receipt_id": receipt["id"], "conversation": one.word}
+        one.ids = {"exchange_id": exchange, "receipt_id": receipt["id"], "conversation_id": one.word}
         await posted(self.here, key, f"{base}/consents", {"purpose": "proposals", "given": True})
         for part in ("fact_id", "example_id", "waiting_id", "proposal_id", "response_id"):
             await self.plant_part(one, part)

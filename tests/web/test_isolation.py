@@ -95,7 +95,7 @@ class House:
             elif name == "metadata" and named and "user" not in schema["properties"]:  # Anthropic's place for it
                 body[name] = {"user_id": victim.user}
             elif name == "netgpt":
-                body[name] = {"conversation": victim.ids["conversation"], "explain": True}
+                body[name] = {"conversation": victim.ids["conversation_id"], "explain": True}
             elif name in SAMPLES:
                 body[name] = SAMPLES[name]
             else:

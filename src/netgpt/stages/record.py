@@ -209,6 +209,7 @@ def private_of(exchange: Exchange, answer: Joiner) -> dict[str, Any]:
     return said | {
         "request": dict(exchange.request.body),
         "asked_for": exchange.request.model,
+        "conversation": exchange.request.conversation,
         "facts": [_fact(fact) for fact in exchange.get("chosen", ())],
         "completion": exchange.get("completion"),
         "messages": exchange.get("messages"),

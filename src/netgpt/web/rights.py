@@ -78,6 +78,8 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "GET /v1/profiles/{user}/proposals": _PROFILE,
     "POST /v1/profiles/{user}/proposals/{proposal_id}": _PROFILE,
     "DELETE /v1/profiles/{user}/proposals/{proposal_id}": _FORGET,
+    "GET /v1/profiles/{user}/conversations": _PROFILE,
+    "GET /v1/profiles/{user}/conversations/{conversation_id}": _PROFILE,
     "GET /v1/profiles/{user}/export": Right(Of.PROFILE, "export"),
     "GET /v1/adapters": _BOX,
     "GET /v1/adapters/{adapter_id}": _BOX,

@@ -34,10 +34,14 @@ export function forPerson(path) {
   return `${path}${path.includes("?") ? "&" : "?"}user=${encodeURIComponent(session.person)}`;
 }
 
-/** A streamed answer: yields its chunks. Raises Refused, also for an error within the stream. */
+/** A streamed answer: yields its chunks. Raises Refused, also for an error within the stream, or a stream without its end;
+ * 202 where the question waits until somebody can answer (`waiting`: the id to ask for). */
 export async function* chat(body, signal) {
   const response = await sent("/v1/chat/completions", "POST", { ...body, stream: true }, signal);
-  if (response.status === 202) throw new Refused(202, { message: (await response.json()).reason, code: "waiting" });
+  if (response.status === 202) {
+    const waiting = await response.json();
+    throw Object.assign(new Refused(202, { message: waiting.reason, code: "waiting" }), { waiting: waiting.id });
+  }
   if (!response.ok) throw await refusal(response);
   for await (const data of events(response.body)) {
     if (data === "[DONE]") return;

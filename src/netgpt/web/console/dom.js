@@ -45,6 +45,22 @@ export function tell(text) {
   tell.timer = setTimeout(() => { place.textContent = ""; }, 6000);
 }
 
+/** A button that copies what `text()` gives, and says so. */
+export function copyButton(text, label) {
+  return h("button", { type: "button", class: "quiet", "aria-label": label, click: async () => {
+    try {
+      await navigator.clipboard.writeText(text());
+    } catch {  // not allowed, or no https: the old way
+      const area = h("textarea", { class: "skip" }, text());
+      document.body.append(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+    }
+    tell("Copied.");
+  } }, "Copy");
+}
+
 /** Ask for a yes; true where it was given. */
 export function confirmed(question, yes) {
   return new Promise((answered) => {

@@ -2,7 +2,7 @@
 
 import { call, mine, session } from "../api.js";
 import { confirmed, fill, h, table, tell, when } from "../dom.js";
-import { proposals } from "./chat.js";
+import { proposal, proposed } from "../proposals.js";
 
 const PURPOSES = { location: "Where I am may be used for this box's answers", profile: "My facts may be used", constraints: "Private facts may choose among answers",
   proposals: "What I say in passing may be proposed as a fact", training: "My good answers may train this box" };
@@ -10,9 +10,9 @@ const PURPOSES = { location: "Where I am may be used for this box's answers", pr
 export async function page({ signal }) {
   const place = h("div");
   const draw = async () => {
-    const [profile, consents] = await Promise.all([call(mine(), { signal }), call(`${mine()}/consents`, { signal })]);
+    const [profile, consents, waiting] = await Promise.all([call(mine(), { signal }), call(`${mine()}/consents`, { signal }), proposed(signal)]);
     fill(place, h("p", { class: "soft" }, `The box knows this of ${profile.user}. Facts marked public may leave it; the others never do.`),
-      facts(profile, draw), adding(draw), await proposals(), consenting(consents, draw), ending());
+      facts(profile, draw), adding(draw), waiting.length ? h("h2", {}, "Said in passing") : null, waiting.map((each) => proposal(each, draw)), consenting(consents, draw), ending());
   };
   await draw();
   return place;

@@ -7,6 +7,7 @@ import { turnOf } from "../turn.js";
 import { follow } from "./live.js";
 
 const talk = {};  // goes on while another page is shown
+const NOT_ELSEWHERE = ["edge", "detector", "store", "encoder", "relevance"];
 const LATER_MS = [700, 2500, 6000], POLL_MS = 1500;
 const NO_FILES = "Files and pictures are not taken here: what is in them cannot be checked before it leaves. Copy the words that matter, and paste them.";
 
@@ -157,10 +158,10 @@ async function waiting(signal) {
 /** Who can be asked now, where not everybody can. */
 async function whoAnswers(signal) {
   const { parts } = await (await fetch("/readyz", { signal })).json();
-  const away = Object.entries(parts).find(([name, { ok }]) => !ok && name !== "edge" && name.startsWith("cloud"));
-  const none = away?.[1].detail?.startsWith("no cloud"), edge = parts.edge?.ok;
-  if (edge && (!away || none)) return null;
-  const says = !edge && (away || none) ? "Nobody can answer now. A question waits until somebody can."
+  const others = Object.entries(parts).filter(([name, { ok, detail }]) => !NOT_ELSEWHERE.includes(name) && (ok || name !== "cloud" || !detail?.startsWith("no ")));
+  const away = others.every(([, { ok, detail }]) => !ok || detail?.includes("half-open")), edge = parts.edge?.ok;
+  if (edge && (!away || !others.length)) return null;
+  const says = !edge && away ? "Nobody can answer now. A question waits until somebody can."
     : !edge ? "The model on the box does not answer now: what may leave goes to the cloud, made safe." : "The cloud is away: the box answers now, as well as it can.";
   return h("p", { class: "note small" }, says);
 }

@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 from tenants import TENANTS, UNBOUND, House, Somebody, house_of_two
 
+from netgpt.policy import Policy, own_text
 from netgpt.types import SCOPES, Role
 from netgpt.web.rights import RIGHTS, Of, Right
 
@@ -31,7 +32,8 @@ BODIES: Final[dict[str, Any]] = {
     "POST /v1/embeddings": {"input": "some words"},
     "POST /v1/messages/count_tokens": {"messages": [{"role": "user", "content": "hello"}]},
     "POST /v1/moderations": {"input": "some words"}, "POST /v1/privacy/exceptions": {},
-    "POST /v1/adapters/{adapter_id}/promote": {"unjudged": True},
+    "POST /v1/adapters/{adapter_id}/promote": {"unjudged": True}, "POST /v1/privacy/try": {"text": "some words"},
+    "PUT /v1/policy": {"rules": own_text("balanced")[0], "edited": Policy.load("balanced").digest},
 }  # fmt: skip
 DELETED: Final = {
     "DELETE /v1/waiting/{waiting_id}": "waiting_id", "DELETE /v1/responses/{response_id}": "response_id",
@@ -49,6 +51,8 @@ ASKING: Final = (CHAT, RESPONSES, MESSAGES, COMPLETIONS)
 FIELD: Final = {CHAT: "messages", MESSAGES: "messages", RESPONSES: "input", COMPLETIONS: "prompt"}
 NOT_HERE: Final = ("POST /v1/moderations",)
 """Who is let in is told that nothing here does it."""
+NAMING: Final = ("POST /v1/feedback", "POST /v1/privacy/try")
+"""Bodies that name a person."""
 ABOUT_ONE: Final = ("POST /v1/feedback", "POST /v1/profiles/{user}/examples")
 """Bodies that name an exchange."""
 
@@ -133,7 +137,7 @@ def prepared(house: House, cell: Cell) -> Asked:
     elif body is not None:
         own = {"word": word_of(cell.tenant)} if operation.endswith("exceptions") else {}
         body = body | own | ({"exchange": owner.ids["exchange_id"]} if operation in ABOUT_ONE else {})
-    if body is not None and user is not None and operation in (*ASKING, "POST /v1/feedback"):
+    if body is not None and user is not None and operation in (*ASKING, *NAMING):
         body |= {"metadata": {"user_id": user}} if operation == MESSAGES else {"user": user}
     if cell.group == "lists":
         params |= {"limit": "200"}

@@ -256,8 +256,13 @@ class Policy:
     @classmethod
     def load(cls, name_or_path: str) -> Policy:
         """One of `READY_MADE`, or a file of rules. Raises SettingsError with file and line: missing or invalid."""
-        ground = [rule for name in _GROUND for rule in read_rules(_shipped(name), f"{name}.cedar")]
-        text, file = _own_text(name_or_path)
+        text, file = own_text(name_or_path)
+        return cls.of_text(text, file, name_or_path)
+
+    @classmethod
+    def of_text(cls, text: str, file: str, name: str) -> Policy:
+        """Rules that are not in force yet. `file`: said in errors. Raises SettingsError, as `load`."""
+        ground = [rule for each in _GROUND for rule in read_rules(_shipped(each), f"{each}.cedar")]
         rules = read_rules(text, file)
         taken = {rule.id: rule for rule in ground}
         for rule in (rule for rule in rules if rule.id in taken):
@@ -265,7 +270,7 @@ class Policy:
             raise SettingsError(
                 f'{rule.where}: the @id "{rule.id}" belongs to {where}, which is read before every set; choose another'
             )
-        return cls(name_or_path, [*ground, *rules])
+        return cls(name, [*ground, *rules])
 
     def decide(self, asked: AccessRequest) -> PolicyVerdict:
         """Allowed or not, and by which rules. What Cedar cannot evaluate is denied, never an error."""
@@ -338,10 +343,10 @@ class Policy:
 
 def policy_text(name_or_path: str) -> str:
     """All rules of a set or a file as text, the ground first. Raises SettingsError: no such file."""
-    return "\n".join([*(_shipped(name) for name in _GROUND), _own_text(name_or_path)[0]])
+    return "\n".join([*(_shipped(name) for name in _GROUND), own_text(name_or_path)[0]])
 
 
-def _own_text(name_or_path: str) -> tuple[str, str]:
+def own_text(name_or_path: str) -> tuple[str, str]:
     """(text, file name) of a ready-made set or of a file. Raises SettingsError: no such file."""
     if name_or_path in READY_MADE:
         return _shipped(name_or_path), f"{name_or_path}.cedar"
@@ -469,6 +474,11 @@ class InForce:
             self.current = policy
             log.warning("policy: %s was read anew: %d rules, sha256 %s", self._path, len(policy.rules), policy.digest)
         return changed
+
+    @property
+    def path(self) -> Path | None:
+        """The owner's file; None: a ready-made set."""
+        return self._path
 
     def _stamp_now(self) -> tuple[int, int, int] | None:
         try:

@@ -21,6 +21,7 @@ from netgpt.models.stream import Joiner
 from netgpt.outbound import Outcome
 from netgpt.settings.sections import Cloud
 from netgpt.store.receipts import NewReceipt
+from netgpt.store.rulings import COARSER, HID, KEPT, LET_PASS, rulings_of
 from netgpt.store.schema import ExchangeRecord
 from netgpt.store.store import Store
 from netgpt.types import Chunk, Decision, Expected, Fact, Generalised, Hidden, Kept, Usage
@@ -192,7 +193,25 @@ def row_of(exchange: Exchange, answer: Joiner, remotes: Mapping[str, Cloud], *, 
         finished_by=outcome.finished_by,
         partial=exchange.partial,
         finds=dict(Counter(each.kind for each in exchange.get("hidden", ()))) if outcome.sent else {},
+        rulings=_rulings(exchange, left=outcome.sent is not None),
         private=private_of(exchange, answer) if keep_text else None,
+    )
+
+
+def _rulings(exchange: Exchange, *, left: bool) -> dict[tuple[str, str], int]:
+    """What each rule of the policy did to it: to what left, or to keep it here."""
+    if exchange.request.dry_run:
+        return {}
+    if not left:
+        return rulings_of({KEPT: [(each.policy_rule, 1) for each in exchange.get("kept", ())]})
+    coarser = [each for each in exchange.get("generalised", ()) if each.now not in ("exact", each.was)]
+    passed = [each for each in exchange.get("generalised", ()) if each.now in ("exact", each.was)]
+    return rulings_of(
+        {
+            HID: [(each.policy_rule, each.count) for each in exchange.get("hidden", ())],
+            COARSER: [(each.policy_rule, each.count) for each in coarser],
+            LET_PASS: [(each.policy_rule, each.count) for each in passed],
+        }
     )
 
 

@@ -21,6 +21,7 @@ from netgpt.store.entries import tampered
 from netgpt.store.keys import book
 from netgpt.store.ledger import ledger_in_use, tail, whole
 from netgpt.store.listing import older, place_in, with_figures
+from netgpt.store.rulings import count_rulings
 from netgpt.store.schema import ExchangeRecord, exchanges, finds, of_person, values_of
 from netgpt.store.writer import Part
 from netgpt.types import Person
@@ -206,6 +207,7 @@ def _save(connection: Connection, sealer: Sealer, row: ExchangeRecord) -> None:
     for kind, times in row.finds.items():
         found = {"tenant": row.tenant, "user": row.user, "received": row.received, "kind": kind, "times": times}
         _INSERT_FIND.run(connection, found | {"exchange": row.id})
+    count_rulings(connection, row)
     if row.key_id is not None:
         book(connection, ledger, row, values["seq"])
     ledger.booked()

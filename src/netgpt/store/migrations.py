@@ -56,7 +56,12 @@ def count_and_find(connection: Connection) -> None:
             index.create(connection)
 
 
-MIGRATIONS: tuple[Migration, ...] = (start, keep_fact_vectors, add_proposals, count_and_find)
+def count_rules(connection: Connection) -> None:
+    """What each rule did, by person and day."""
+    schema.rulings.create(connection)
+
+
+MIGRATIONS: tuple[Migration, ...] = (start, keep_fact_vectors, add_proposals, count_and_find, count_rules)
 
 
 def migrate(engine: Engine, steps: Sequence[Migration] = MIGRATIONS) -> list[str]:

@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import hmac
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -200,6 +201,8 @@ elsewhere: no proof covers them."""
 hours = _table("hours", key="tenant user hour", needed="figures")
 tenant_hours = _table("tenant_hours", key="tenant hour", needed="figures")
 """What became of a person's requests, and of all of a tenant, by hour since 1970 UTC: see `usage.py`."""
+rulings = _table("rulings", key="tenant user day rule effect", needed="times", tenant="tenant day")
+"""What each rule of the policy did, by person and day (UTC): see `rulings.py`."""
 sums = _table("sums", key="name", needed="seq")
 """Up to which exchange something was counted."""
 readings = _table("readings", key="id", needed="tenant user time private", person="tenant user time", time="time")
@@ -328,6 +331,8 @@ class ExchangeRecord:
     """It failed after a part of the answer was given."""
     finds: dict[str, int] = field(default_factory=dict)
     """How many values it hid in what left, by kind."""
+    rulings: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """How often a rule of the policy did something to it, by (rule, effect); empty when it was read."""
     left: int = 0
     """Bytes that left for it, all tries together."""
 

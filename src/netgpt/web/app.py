@@ -22,6 +22,7 @@ from netgpt.web import (
     messages,
     openapi,
     peers,
+    policy,
     profiles,
     responses,
     usage,
@@ -124,7 +125,7 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
     app.state.gateway, app.state.access, app.state.rights = gateway, access, rights
     app.state.admission, app.state.deferred = admission_of(gateway), deferred
     declare(app, DOORS)
-    for module in (responses, messages, exchanges, usage, profiles, conversations, admin, caller):
+    for module in (responses, messages, exchanges, usage, profiles, conversations, policy, admin, caller):
         app.include_router(module.router)
     errors.install(app)
     openapi.install(app, {door.path: door.body for door in DOORS})

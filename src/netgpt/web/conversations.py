@@ -1,7 +1,7 @@
 """/v1/profiles/{user}/conversations: what a person talked about with this box, to read again and to go on with.
 
-A conversation is the exchanges that a person's client named alike (`netgpt.conversation`). Nothing is stored for this: the
-newest of them holds all that was said before. Where texts are not kept there is nothing to show.
+A conversation is the exchanges that a person's client named alike (`netgpt.conversation`). Nothing is stored for this:
+the newest of them holds all that was said before. Where texts are not kept there is nothing to show.
 """
 
 from __future__ import annotations

@@ -57,11 +57,17 @@ def test_what_is_written_in_markdown_is_readable_and_nothing_of_it_acts(ada: Ope
     finally:
         said.text = None
     answer = ada.page.locator(".answer").last
-    assert answer.locator("ol > li").all_inner_texts()[0] == "socks" and answer.locator("ol ul li").inner_text() == "of wool"
+    assert (
+        answer.locator("ol > li").all_inner_texts()[0] == "socks"
+        and answer.locator("ol ul li").inner_text() == "of wool"
+    )
     assert answer.locator("pre").inner_text() == 'print("<b>not bold</b>")'
     assert answer.locator("td").all_inner_texts() == ["socks", "2"] and answer.locator("strong").inner_text() == "pack"
     assert answer.locator("a, img, b").count() == 0
-    assert "the page (https://evil.example/a)" in shown and "[picture, not loaded] it (https://evil.example/b.png)" in shown
+    assert (
+        "the page (https://evil.example/a)" in shown
+        and "[picture, not loaded] it (https://evil.example/b.png)" in shown
+    )
     ada.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     ada.page.locator("[aria-label='Copy code']").last.click()
     ada.told("Copied")
@@ -71,7 +77,12 @@ def test_what_is_written_in_markdown_is_readable_and_nothing_of_it_acts(ada: Ope
 
 
 @pytest.mark.parametrize(
-    "text", [HOSTILE, "`" * 3000 + "*" * 3000 + "[" * 3000, "- " * 2000 + "\n" + "\n".join(" " * n + "- x" for n in range(300))]
+    "text",
+    [
+        HOSTILE,
+        "`" * 3000 + "*" * 3000 + "[" * 3000,
+        "- " * 2000 + "\n" + "\n".join(" " * n + "- x" for n in range(300)),
+    ],
 )
 def test_hostile_markdown_is_text_and_takes_no_time(ada: Opened, said: Said, text: str) -> None:
     said.text = text

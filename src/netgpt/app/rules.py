@@ -1,0 +1,134 @@
+"""The owner's rules, read, tried and edited while the box runs: checked as at the start, compared with those in force,
+written whole, and noted with who did it (`policy-changes.jsonl` in the home).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from netgpt.app.gateway import Gateway
+from netgpt.errors import RequestError, SettingsError
+from netgpt.files import open_own, read_text, why_not
+from netgpt.models.download import write_whole
+from netgpt.policy import MEDIA, READY_MADE, TEXT, Destination, Policy, own_text
+from netgpt.policy.edits import KindsOf, RuleChange, failed_cases, more_allowed, rule_changes
+from netgpt.privacy.kinds import EXACT, family, hierarchy, known_kinds
+
+log = logging.getLogger(__name__)
+
+EDITED: Final = "the edited rules"
+MOST_MORE: Final = 100
+"""Of what would be allowed more, so much is told."""
+_CHANGES: Final = "policy-changes.jsonl"
+_SHOWN_CHANGES: Final = 20
+_MOST_NOTED: Final = 4_000_000
+
+
+def own_rules(gateway: Gateway) -> str:
+    """The text of the set or file in force, without the ground. Raises SettingsError: the file is gone."""
+    return own_text(gateway.settings.policy.set)[0]
+
+
+def set_says(name: str) -> str:
+    """What a ready-made set says of itself."""
+    text, _ = own_text(name)
+    first = [line.lstrip("/ ") for line in text.split("\n\n", 1)[0].splitlines() if line.startswith("//")]
+    return " ".join(first).removeprefix(f"{name}: ")
+
+
+def why_not_editable(gateway: Gateway) -> str | None:
+    """None: the rules in force are a file that may be edited here."""
+    path = gateway.rules.path
+    if path is None:
+        return (
+            f'"{gateway.settings.policy.set}" is a ready-made set. To have rules of your own: netgpt policy show '
+            f"{gateway.settings.policy.set} > my.cedar, then policy.set = that file's path, and start again"
+        )
+    folder = path.resolve().parent
+    return None if os.access(folder, os.W_OK) else f"the box may not write in {folder}"
+
+
+async def candidate(rules: str | None, name: str | None) -> Policy:
+    """Rules to be tried. Raises RequestError, with the line: they cannot be read or do not fit the schema."""
+    try:
+        if rules is not None:
+            return await asyncio.to_thread(Policy.of_text, rules, EDITED, EDITED)
+        return await asyncio.to_thread(Policy.load, name if name in READY_MADE else "")
+    except SettingsError as error:
+        raise RequestError(error.message, param="rules" if rules is not None else "set", code="rules") from None
+
+
+async def difference(gateway: Gateway, new: Policy) -> dict[str, Any]:
+    """What putting `new` in force would change: rules, what would be allowed more, cases that come out wrong."""
+    old = gateway.policy
+    changes = rule_changes(old, new)
+    remotes = gateway.settings.remotes.values()
+    receivers = [Destination.of(each.base_url, each.model, each.region, each.purpose) for each in remotes]
+    more, tried = await asyncio.to_thread(more_allowed, old, new, _kinds(), receivers, changes)
+    failed = await asyncio.to_thread(failed_cases, new)
+    return {
+        "rules": [_shown(change) for change in changes],
+        "loosens": any(change.loosens for change in changes),
+        "more": [asdict(each) for each in more[:MOST_MORE]],
+        "more_count": len(more),
+        "tried": tried,
+        "failed_cases": [f"{each.case.who}: {each.case.asked.action} {each.case.what}" for each in failed],
+    }
+
+
+def _shown(change: RuleChange) -> dict[str, Any]:
+    return {name: getattr(change, name) for name in ("id", "effect", "how", "loosens")} | {"says": change.rule.says}
+
+
+def _kinds() -> KindsOf:
+    kinds = {kind: (family(kind), hierarchy(kind)) for kind in known_kinds()}
+    return {**kinds, TEXT: ("other", (EXACT,)), MEDIA: ("other", (EXACT,))}
+
+
+async def put_in_force(gateway: Gateway, text: str, by: str, changed: dict[str, Any]) -> Policy:
+    """Write these rules, which were checked, into the owner's file; they count from the next request on. Raises
+    RequestError (409): there is no file that may be edited; SettingsError: it could not be written."""
+    path, before = gateway.rules.path, gateway.policy.digest
+    if (why := why_not_editable(gateway)) is not None or path is None:
+        raise RequestError(f"the rules cannot be edited here: {why}", code="not_editable", status=409)
+    noted = {"time": datetime.now(UTC).isoformat(), "by": by, "before": before, "loosens": changed["loosens"]}
+    noted["rules"] = [f"{each['how']} {each['effect']} {each['id']}" for each in changed["rules"]]
+
+    def write() -> None:
+        write_whole(path.resolve(), text, SettingsError)
+        gateway.rules.look()
+        _note(gateway.settings.home / _CHANGES, noted | {"after": gateway.policy.digest})
+
+    await asyncio.to_thread(write)
+    log.warning("policy: the rules were edited by %s: %s", by, "; ".join(noted["rules"]) or "comments alone")
+    return gateway.policy
+
+
+def _note(path: Path, noted: dict[str, Any]) -> None:
+    try:
+        with os.fdopen(open_own(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "a", encoding="utf-8") as file:
+            file.write(json.dumps(noted) + "\n")
+    except OSError as error:
+        raise SettingsError(f"{path}: what was changed could not be noted: {why_not(error)}") from None
+
+
+def changes_noted(gateway: Gateway) -> list[dict[str, Any]]:
+    """The last edits, newest first: when, by which key, which rules, and whether they may let more leave."""
+    path = gateway.settings.home / _CHANGES
+    if not path.exists():
+        return []
+    lines = read_text(path, SettingsError, most=_MOST_NOTED).splitlines()[-_SHOWN_CHANGES:]
+    found = []
+    for line in reversed(lines):
+        try:
+            found.append(dict(json.loads(line)))
+        except (ValueError, TypeError):
+            found.append({"time": None, "by": None, "rules": ["this line was changed by somebody"]})
+    return found

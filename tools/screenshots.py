@@ -40,8 +40,9 @@ def pictures(page: Opened, folder: Path) -> None:
         shot(page.page, folder, name)
     page.go("privacy")
     page.page.fill("#try", "Call Ada Lovelace on +44 20 7946 0018 about invoice 2291")
-    page.page.click("button:has-text('Try')")
-    page.page.wait_for_selector("h2:has-text('Would leave')")
+    page.page.select_option("[aria-label='Compare with']", "open")
+    page.page.locator("section[aria-label='Try a text'] button.main").click()
+    page.page.wait_for_selector("section[aria-label^='Then']")
     shot(page.page, folder, "privacy")
 
 

@@ -206,8 +206,8 @@ def _contexts(touched: Sequence[Rule], receivers: Sequence[Destination]) -> Iter
 
 _DOES: Final = {
     "ask": "ask questions", "administer": "run the tenant", "run_box": "run the box",
-    "read_exchange": "read an exchange", "read_profile": "read a profile", "export": "take a profile along", "forget": "have a person forgotten",
-    "train_on": "train on a person's answers",
+    "read_exchange": "read an exchange", "read_profile": "read a profile", "export": "take a profile along",
+    "forget": "have a person forgotten", "train_on": "train on a person's answers",
 }  # fmt: skip
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from netgpt.app.heads import head_faults
+from netgpt.errors import RequestError
+from netgpt.store.chain import Head
 from netgpt.store.listing import Wanted
 from netgpt.store.queue import WaitingRow
 from netgpt.store.receipts import ReceiptRow
@@ -16,6 +19,7 @@ from netgpt.web.auth import authenticated
 from netgpt.web.rights import listed, names_people, reach, sees_texts
 
 router = APIRouter()
+_MOST_FAULTS: Final = 50
 
 Limit = Annotated[int, Query(ge=1, le=200)]
 User = Annotated[str | None, Query(max_length=256, description="The person within the key's tenant.")]
@@ -108,6 +112,30 @@ async def list_receipts(
     gateway, caller, person = await listed(request, user)
     rows = await gateway.store.receipts.page(person, limit, before, tenant=caller.tenant)
     return {"object": "list", "data": [receipt_summary(row) for row in rows]}
+
+
+@router.get("/v1/receipts/verify", tags=["receipts"])
+async def verify_receipts(
+    request: Request,
+    after: Annotated[str | None, Query(max_length=100, description="`head` of the part before.")] = None,
+    most: Annotated[int, Query(ge=1, le=10_000, description="Entries that one call checks.")] = 2_000,
+) -> dict[str, Any]:
+    """Check the chain of receipts, part by part: `head` is the next part's `after`, until `complete`. For who runs the
+    box: the chain is one, for all tenants."""
+    gateway, _ = await authenticated(request)
+    try:
+        begin = None if after is None else Head.read(after)
+    except ValueError:
+        raise RequestError("after: the `head` of the part before is wanted, 12:3f5a...", param="after") from None
+    report, is_end = await gateway.store.receipts.verify_part(begin, most)
+    faults = [{"seq": fault.seq, "id": fault.id, "what": fault.what} for fault in report.faults]
+    if is_end:
+        noted = await head_faults(gateway.store, gateway.settings.head_file)
+        faults += [{"seq": report.head.seq, "id": "", "what": what} for what in noted]
+    return {
+        "object": "netgpt.chain", "whole": not faults, "complete": is_end, "checked": report.receipts,
+        "head": str(report.head), "faults": faults[:_MOST_FAULTS], "fault_count": len(faults),
+    }  # fmt: skip
 
 
 @router.get("/v1/receipts/{receipt_id}", tags=["receipts"])

@@ -33,7 +33,7 @@ export function table(caption, columns, rows, none = "Nothing yet.") {
   const cell = (tag, content, numeric) => h(tag, numeric ? { class: "n" } : {}, content);
   const head = columns.map(([title, numeric]) => h("th", { scope: "col", class: numeric ? "n" : null }, title));
   const body = rows.map((row) => h("tr", {}, row.map((content, at) => cell("td", content ?? "", columns[at][1]))));
-  return h("div", { class: columns.length > 4 ? "scroll wide" : "scroll", tabindex: "0", role: "region", "aria-label": caption },
+  return h("div", { class: columns.length > 4 ? "scroll wide" : "scroll", tabindex: "0", role: "group", "aria-label": caption },
     h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)));
 }
 

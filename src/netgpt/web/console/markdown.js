@@ -38,7 +38,7 @@ function code(lines, at, [, mark, language]) {
   while (end < lines.length && !(lines[end].trim().startsWith(mark) && !lines[end].trim().slice(mark.length).trim())) end += 1;
   const text = lines.slice(at + 1, end).join("\n");
   return [h("div", { class: "code" }, h("div", { class: "row small soft" }, h("span", {}, language || "code"), copyButton(() => text, "Copy code")),
-    h("pre", { tabindex: "0", role: "region", "aria-label": language ? `Code, ${language}` : "Code", dir: "ltr" }, text)), end + 1];
+    h("pre", { tabindex: "0", role: "group", "aria-label": language ? `Code, ${language}` : "Code", dir: "ltr" }, text)), end + 1];
 }
 
 function list(lines, at, depth) {
@@ -61,7 +61,7 @@ function rows(lines, at) {
   const cells = (line) => line.trim().replace(/^\||\|$/g, "").split("|").map((each) => inline(each.trim()));
   let end = at + 2;
   while (end < lines.length && ROW.test(lines[end])) end += 1;
-  return [h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "A table" }, h("table", {},
+  return [h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "A table" }, h("table", {},
     h("thead", {}, h("tr", {}, cells(lines[at]).map((each) => h("th", { scope: "col" }, each)))),
     h("tbody", {}, lines.slice(at + 2, end).map((line) => h("tr", {}, cells(line).map((each) => h("td", {}, each))))))), end];
 }

@@ -1,4 +1,4 @@
-"""The page Privacy in a real browser: rules in words with what they did, texts tried, rules edited, the chain checked."""
+"""The page Privacy in a real browser: rules in words and what they did, texts tried, rules edited, the chain."""
 
 from __future__ import annotations
 
@@ -86,10 +86,11 @@ def test_rules_are_tried_refused_edited_and_in_force_from_the_next_request_on(
         assert "[PERSON_1]" in ada.page.locator("section[aria-label^='Now']").inner_text()
         assert "Zbigniew Brzezicki" in ada.page.locator("section[aria-label^='Then']").inner_text()
         ada.page.click("button:has-text('Put in force')")
-        assert "More would leave" in ada.page.locator("dialog").inner_text()
+        ada.page.wait_for_selector("dialog:has-text('More would leave')")
         ada.page.locator("dialog >> text=Cancel").click()
         assert (box.home / "own.cedar").read_text() == own_text("balanced")[0]
         ada.page.click("button:has-text('Put in force')")
+        ada.page.wait_for_selector("dialog:has-text('More would leave')")
         ada.page.locator("dialog button.main").click()
         ada.page.wait_for_selector("summary:has-text('Edits of before')")
         assert "Names may leave as they are" in ada.page.locator("section[aria-label='Rules in force']").inner_text()
@@ -111,8 +112,9 @@ def test_what_may_not_be_put_in_force_is_refused(own_rules: Served) -> None:
         answer = box.put(body, "/v1/policy")
         return answer.status_code, answer.json().get("error", {}).get("code")
 
-    opens = '@id("all") permit (principal, action, resource);'
+    opens = NAMES_MAY_LEAVE.replace("PERSON", "PLACE").replace("names-", "places-")
     assert put(now["own"] + opens) == (409, "loosens")
+    assert put(now["own"] + '@id("all") permit (principal, action, resource);') == (400, "rules")
     assert put(now["own"] + opens, edited="0" * 64) == (409, "edited_meanwhile")
     assert put(now["own"] + '@id("x") permit (principal, action, resource) when { principal.nothing };') == (
         400,
@@ -124,10 +126,8 @@ def test_what_may_not_be_put_in_force_is_refused(own_rules: Served) -> None:
 
 def test_stricter_rules_need_no_second_word(own_rules: Served) -> None:
     now = own_rules.get("/v1/policy").json()
-    stricter = (
-        now["own"]
-        + '\n@id("no-ages") forbid (principal, action, resource) when { resource has kind && resource.kind == "AGE" };\n'
-    )
+    about_ages = '@id("no-ages") forbid (principal, action == Action::"disclose", resource)'
+    stricter = f'{now["own"]}\n{about_ages} when {{ resource.kind == "AGE" }};\n'
     answer = own_rules.put({"rules": stricter, "edited": now["sha256"]}, "/v1/policy")
     assert answer.status_code == 200 and not answer.json()["difference"]["loosens"]
     assert (own_rules.home / "own.cedar").stat().st_mode & 0o777 == 0o600

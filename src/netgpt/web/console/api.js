@@ -34,8 +34,8 @@ export async function caller() {
 /** Whether this tab may use an operation, such as "GET /v1/signals". */
 export const may = async (operation) => (await caller())?.operations.includes(operation) ?? false;
 
-/** The same person's path: anonymous where nobody is named. */
-export const mine = () => `/v1/profiles/${encodeURIComponent(session.person || "anonymous")}`;
+/** The path of the person of this tab: who is named at the top, else whom the key is bound to, else anonymous. */
+export const mine = () => `/v1/profiles/${encodeURIComponent(session.person || known?.[1]?.user || "anonymous")}`;
 
 /** Ask for JSON. Raises Refused, also where nobody answers. */
 export async function call(path, { method = "GET", body, signal } = {}) {

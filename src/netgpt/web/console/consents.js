@@ -19,8 +19,8 @@ export async function consents(signal) {
   const say = async (purpose, given) => {
     try {
       await call(`${mine()}/consents`, { method: "POST", body: { purpose, given } });
-      tell(given ? "Yes is noted." : "No is noted.");
       await draw();
+      tell(given ? "Yes is noted." : "No is noted.");
     } catch (error) {
       tell(error.message);
     }

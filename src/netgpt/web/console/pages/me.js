@@ -23,8 +23,8 @@ export async function page({ signal }) {
 async function attempt(work, done, draw) {
   try {
     await work();
-    tell(done);
     await draw();
+    tell(done);
   } catch (error) {
     tell(error.message);
   }

@@ -45,7 +45,7 @@ async function inForce(policy, signal) {
   const times = (rule) => did.filter((one) => one.rule === rule).map((one) => `${one.times.toLocaleString("en")} ${EFFECTS[one.effect] ?? one.effect}`).join(", ");
   const row = (rule) => [h("strong", {}, rule.effect === "forbid" ? "never" : "may"), [rule.says ?? "a rule of the owner's", rule.text ? h("details", {},
     h("summary", { class: "small soft" }, rule.id), h("pre", { tabindex: "0" }, rule.text)) : h("div", { class: "small soft" }, rule.id)], times(rule.id) || "nothing"];
-  const columns = [["", false], ["what it says", false], [session.person ? `did for ${session.person} this week` : "did this week", false]];
+  const columns = [["rule", false], ["what it says", false], [session.person ? `did for ${session.person} this week` : "did this week", false]];
   const gone = did.filter((one) => !policy.rules.some((rule) => rule.id === one.rule));
   return h("section", { "aria-label": "Rules in force" }, h("h2", {}, "Rules in force"),
     h("p", {}, h("strong", {}, policy.name), said ? `: ${said}` : "", h("br"), h("span", { class: "small soft" }, `sha256 ${policy.sha256}: receipts name it`)),

@@ -61,6 +61,7 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "GET /v1/waiting/{waiting_id}": _ROW,
     "DELETE /v1/waiting/{waiting_id}": Right(Of.ROW, "forget"),
     "GET /v1/exchanges": _ROW,
+    "GET /v1/exchanges/stream": _ROW,
     "GET /v1/exchanges/{exchange_id}": _ROW,
     "GET /v1/usage": _ROW,
     "POST /v1/feedback": Right(Of.ROW, "ask"),

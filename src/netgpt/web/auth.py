@@ -21,7 +21,7 @@ from netgpt.errors import AuthenticationError, NetGPTError, PermissionDenied, Ra
 from netgpt.settings.sections import Server
 from netgpt.store.keys import PREFIX, hash_key
 from netgpt.store.schema import KeyLimits
-from netgpt.types import LOCAL_TENANT, SCOPE_OF, Caller, Role
+from netgpt.types import ANY_SCOPE, LOCAL_TENANT, SCOPE_OF, Caller, Role
 from netgpt.web.bodies import too_large, unpacked
 from netgpt.web.errors import error_response, unforeseen_response
 from netgpt.web.lockout import address_of, client_address, is_loopback, looks_like_token
@@ -156,11 +156,17 @@ async def _admit(request: Request, access: Access, key_id: str, limits: KeyLimit
 
 def check_scope(scopes: Sequence[str] | None, needed: str, key_id: str) -> None:
     """Raises PermissionDenied: the key is for other things."""
-    if scopes is not None and needed not in scopes:
+    if not suits_scope(scopes, needed):
+        assert scopes is not None
         raise PermissionDenied(
             f"this key may be used for {', '.join(scopes)} only (netgpt keys limits {key_id} --scope ...)",
             code="scope_missing",
         )
+
+
+def suits_scope(scopes: Sequence[str] | None, needed: str) -> bool:
+    """Whether a key with these scopes (None: all) may be used for what needs this one."""
+    return scopes is None or needed == ANY_SCOPE or needed in scopes
 
 
 def _address(request: Request, access: Access) -> str:

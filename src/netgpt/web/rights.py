@@ -87,6 +87,7 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "DELETE /v1/adapters/{adapter_id}": _BOX,
     "POST /v1/adapters/{adapter_id}/promote": _BOX,
     "POST /v1/adapters/{name}/rollback": _BOX,
+    "GET /v1/caller": Right(Of.CALLER),
     "GET /v1/models": Right(Of.CALLER),
     "GET /v1/models/{name}": Right(Of.CALLER),
     "POST /v1/embeddings": Right(Of.CALLER),

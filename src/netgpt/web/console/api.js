@@ -18,6 +18,22 @@ export class Refused extends Error {
   }
 }
 
+let known = null;  // [key, answer] of the last `caller`
+
+/** Who the box takes this tab for, and which operations it may use; null: nobody, or the box does not answer. */
+export async function caller() {
+  if (known?.[0] === session.key) return known[1];
+  try {
+    known = [session.key, await call("/v1/caller")];
+    return known[1];
+  } catch {
+    return null;  // asked again next time: the box may be starting
+  }
+}
+
+/** Whether this tab may use an operation, such as "GET /v1/signals". */
+export const may = async (operation) => (await caller())?.operations.includes(operation) ?? false;
+
 /** The same person's path: anonymous where nobody is named. */
 export const mine = () => `/v1/profiles/${encodeURIComponent(session.person || "anonymous")}`;
 

@@ -97,6 +97,10 @@ def schema(callers: dict[str, Caller]) -> Any:
     document = httpx.get(f"{callers['owner'].url}/openapi.json", timeout=60).json()
     models = {"enum": ["netgpt", "netgpt/edge", "netgpt/cloud"]}  # else hardly a question would reach a model
     document["components"]["schemas"]["ChatBody"]["properties"]["model"] = models
+    (open_for,) = (
+        each for each in document["paths"]["/v1/exchanges/stream"]["get"]["parameters"] if each["name"] == "seconds"
+    )
+    open_for |= {"required": True, "schema": {"type": "integer", "enum": [0]}}  # else each stays open for minutes
     return schemathesis.openapi.from_dict(document)
 
 

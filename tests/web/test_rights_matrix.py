@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -144,12 +145,14 @@ def prepared(house: House, cell: Cell) -> Asked:
     return Asked(path, params, body)
 
 
-async def fault(house: House, cell: Cell) -> str | None:
+async def fault(house: House, cell: Cell, headers: dict[str, str] | None = None) -> str | None:
     """Try one cell; what is wrong, or None."""
+    if cell.meant == "reason":
+        return await fault_without_reason(house, cell)
     owner, asked = owner_of(house, cell), prepared(house, cell)
     before = house.kept_of(owner)
     key = house.people[cell.tenant, cell.caller].key
-    answer = await house.ask(cell.operation, asked.path, key, params=asked.params, json=asked.body)
+    answer = await house.ask(cell.operation, asked.path, key, params=asked.params, json=asked.body, headers=headers)
     done = answer.status_code in (200, 201) or (cell.operation in NOT_HERE and answer.status_code == 501)
     after = house.kept_of(owner)
     if not done and answer.status_code not in REFUSED:
@@ -172,12 +175,27 @@ async def fault(house: House, cell: Cell) -> str | None:
     return await fault_done(house, cell, owner, answer)
 
 
+async def fault_without_reason(house: House, cell: Cell) -> str | None:
+    """Refused without a reason; with one it is done, and the person sees it."""
+    person, readings = owner_of(house, cell).person, house.here.gateway.store.readings
+    before = {each.id for each in await readings.of(person)}
+    if (wrong := await fault(house, cell._replace(meant="no"))) is not None:
+        return wrong
+    if {each.id for each in await readings.of(person)} != before:
+        return "a look is noted that was refused"
+    reason = f"they asked for help, \u201c{cell.operation}\u201d"
+    if (wrong := await fault(house, cell._replace(meant="yes"), {"x-netgpt-reason": quote(reason)})) is not None:
+        return f"with a reason: {wrong}"
+    noted = [each for each in await readings.of(person) if each.id not in before]
+    return None if [each.reason for each in noted] == [reason] else "the look is not noted"
+
+
 async def fault_done(house: House, cell: Cell, owner: Somebody, answer: httpx.Response) -> str | None:
     """What is wrong with an answer that is meant to be given."""
     if cell.operation in ASKING:
         row = await house.here.gateway.store.exchange(answer.headers["x-netgpt-exchange"])
         return None if row is not None and row.person == owner.person else "asked in another's name"
-    if cell.operation.startswith("GET") and cell.group in ("rows", "profile") and not words_in(answer, owner):
+    if cell.operation.startswith("GET") and cell.group in ("rows", "profile", "reads") and not words_in(answer, owner):
         return "their words are not shown"
     if cell.operation == "GET /v1/privacy/exceptions" and word_of(cell.tenant) not in answer.text:
         return "the tenant's words are not shown"

@@ -19,6 +19,7 @@ from netgpt.web import (
     conversations,
     errors,
     exchanges,
+    live,
     messages,
     openapi,
     peers,
@@ -113,6 +114,7 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
             deferred.start()
             yield
         finally:
+            await app.state.live.close()
             await deferred.close()
             await agents.close()
             await access.close()
@@ -124,8 +126,9 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
     )  # fmt: skip
     app.state.gateway, app.state.access, app.state.rights = gateway, access, rights
     app.state.admission, app.state.deferred = admission_of(gateway), deferred
+    app.state.live = live.LiveRows(gateway)
     declare(app, DOORS)
-    for module in (responses, messages, exchanges, usage, profiles, conversations, policy, admin, caller):
+    for module in (responses, messages, live, exchanges, usage, profiles, conversations, policy, admin, caller):
         app.include_router(module.router)
     errors.install(app)
     openapi.install(app, {door.path: door.body for door in DOORS})

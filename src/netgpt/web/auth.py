@@ -41,6 +41,8 @@ HEADERS: Final = "netgpt.headers"
 """Key of a request's scope: headers for its answer, added by `LimitsMiddleware`."""
 CALLER: Final = "netgpt.caller"
 """Key of a request's scope: who calls, once that is known."""
+PLACE: Final = "netgpt.place"
+"""Key of a request's scope: its place among the requests in work, which a stream that only listens gives back."""
 KEY_SCOPES: Final = "netgpt.scopes"
 """Key of a request's scope: the scopes of its key; None: all."""
 _UNLIMITED: Final = KeyLimits()
@@ -275,11 +277,11 @@ class LimitsMiddleware:
             self.metrics.refused.labels(error.code).inc()
             await error_response(error, path=scope["path"])(scope, receive, send)
             return
-        self.in_work += 1
+        place = scope[PLACE] = InWork(self)
         try:
             await self.app(scope, receive, _with_headers(scope, send))
         finally:
-            self.in_work -= 1
+            place.leave()
 
     def _check(self, scope: Scope) -> None:
         headers = dict(scope["headers"])
@@ -324,6 +326,22 @@ class LimitsMiddleware:
             return message
 
         return counted
+
+
+class InWork:
+    """A request's place among those in work."""
+
+    __slots__ = ("_limits",)
+
+    def __init__(self, limits: LimitsMiddleware) -> None:
+        self._limits: LimitsMiddleware | None = limits
+        limits.in_work += 1
+
+    def leave(self) -> None:
+        """Give it back; once, however often it is called."""
+        if self._limits is not None:
+            self._limits.in_work -= 1
+            self._limits = None
 
 
 def _with_headers(scope: Scope, send: Send) -> Send:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol, TypeVar
+from urllib.parse import unquote
 
 from fastapi import Request
 
@@ -61,6 +62,7 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "GET /v1/waiting/{waiting_id}": _ROW,
     "DELETE /v1/waiting/{waiting_id}": Right(Of.ROW, "forget"),
     "GET /v1/exchanges": _ROW,
+    "GET /v1/exchanges/stream": _ROW,
     "GET /v1/exchanges/{exchange_id}": _ROW,
     "GET /v1/usage": _ROW,
     "POST /v1/feedback": Right(Of.ROW, "ask"),
@@ -161,6 +163,8 @@ async def for_person(
     person = await person_for(gateway, caller, user)
     action = action or right_of(request).action
     check_access(gateway.policy, caller, action, profile_of(person), user=person.user, consent=consent)
+    if request.method == "GET" and (part := _part_of(request)) not in OPEN_TO_ADMINS:
+        await note_reading(request, person, part or "profile")
     return gateway, person
 
 
@@ -201,12 +205,57 @@ async def reach(request: Request, row: R | None, user: str | None, param: str) -
         raise NotFound(f"no such {what} of this person (name the person: `user`)", param=param)
     resource: Resource = BOX if action == "ask" else exchange_of(Person(row.tenant, row.user or ""))
     check_access(gateway.policy, caller, action, resource, user=person.user if person else None)
+    if request.method == "GET":
+        what = param.removesuffix("_id")
+        await note_reading(request, Person(row.tenant, row.user or ""), what, request.path_params.get(param, ""))
     return row
 
 
 def sees_texts(caller: Caller) -> bool:
     """Operators see figures alone."""
     return caller.role is not Role.OPERATOR
+
+
+REASON: Final = "x-netgpt-reason"
+"""Header, percent-encoded where it is not plain: why another person's texts are read. Or `reason` in the query."""
+LONGEST_REASON: Final = 500
+LEAST_REASON: Final = 5
+"""Characters."""
+OPEN_TO_ADMINS: Final = ("readings", "consents", "keys")
+"""Parts of a profile in which no text of the person's is."""
+
+
+def _part_of(request: Request) -> str:
+    """Which part of a profile the path names: "examples"; empty: the profile itself."""
+    path = str(request.scope["route"].path_format)
+    return path.partition("{user}")[2].strip("/").partition("/")[0]
+
+
+def is_own(caller: Caller, person: Person) -> bool:
+    """Whether it reads this person's texts as that person, or as the application that speaks for them; not so an
+    admin's key that names somebody else. Who owns the box without a key reads its files anyway."""
+    reads_others = caller.role is Role.ADMIN and caller.key_id is not None
+    return not reads_others or person == caller.person(None)
+
+
+async def note_reading(request: Request, person: Person, what: str, of: str = "") -> None:
+    """Before texts are shown: where they are another's, keep who reads what and why, for that person to see.
+
+    Raises PermissionDenied (`reason_needed`): no reason is given; StoreError: it cannot be kept, and nothing is shown.
+    """
+    gateway, caller = await authenticated(request)
+    if not sees_texts(caller) or is_own(caller, person):
+        return
+    given = unquote(request.headers.get(REASON, "")) or request.query_params.get("reason", "")
+    reason = " ".join(given.split())[:LONGEST_REASON]
+    if len(reason) < LEAST_REASON:
+        raise PermissionDenied(
+            f"these are another person's texts: say why you read them, in the header {REASON} ({LEAST_REASON} "
+            f"characters or more). {person.user} sees who read them, when and why",
+            code="reason_needed",
+            param="reason",
+        )
+    await gateway.store.readings.note(person, caller.key_id or "", what, of, reason)
 
 
 def names_people(caller: Caller) -> bool:

@@ -9,6 +9,7 @@ const YOU = "Yours", PASSES = "What passes", BOX = "The box", WHO = "Who and how
 const PAGES = {
   chat: ["Chat", YOU, "POST /v1/chat/completions"],
   me: ["Me", YOU, "GET /v1/profiles/{user}"],
+  overview: ["Overview", PASSES, "GET /v1/usage"],
   live: ["Live", PASSES, "GET /v1/exchanges"],
   exchange: ["Exchange", "", "GET /v1/exchanges/{exchange_id}"],
   privacy: ["Privacy", PASSES, "GET /v1/receipts"],

@@ -3,7 +3,7 @@
 import { colourOf, compared } from "./compare.js";
 import { h, table } from "./dom.js";
 
-const MOST = 20;
+const MOST = 40;
 
 /** `written`: the text; `trial`: the answer of POST /v1/privacy/try. */
 export function outcomes(written, trial) {
@@ -40,6 +40,19 @@ function decided(outcome, title) {
   return [h("h3", {}, title), table(title, [["left as"], ["kind"], ["found by"], ["by the rule"]], rows, "Nothing private was found.")];
 }
 
+/** One row for what differs in precision alone. */
+function gathered(more) {
+  const rows = new Map();
+  for (const each of more) {
+    const [what, level] = each.what.split(" as "), key = JSON.stringify([each.action, what, each.who, each.when, each.rule]);
+    rows.set(key, [...(rows.get(key) ?? []), level].filter(Boolean));
+  }
+  return [...rows].map(([key, levels]) => {
+    const [action, what, who, circumstances, rule] = JSON.parse(key);
+    return [`${action}: ${what}${levels.length ? ` as ${levels.join(", ")}` : ""}`, who, circumstances, rule];
+  });
+}
+
 /** What an edit of the rules changes. */
 export function changes(difference) {
   const { more, rules } = difference;
@@ -49,8 +62,8 @@ export function changes(difference) {
     difference.failed_cases.length ? h("p", { class: "bad", role: "alert" }, `These rules cannot be put in force, they allow what none may: ${difference.failed_cases.join("; ")}`) : null,
     difference.loosens ? more.length
       ? [h("p", { class: "bad" }, `More would be allowed, in ${difference.more_count.toLocaleString("en")} of ${difference.tried.toLocaleString("en")} cases that were tried:`),
-        table("What would be allowed more", [["what"], ["who"], ["where"], ["by the rule"]], more.slice(0, MOST).map((each) => [`${each.action}: ${each.what}`, each.who, each.when, each.rule])),
-        difference.more_count > MOST ? h("p", { class: "small soft" }, `and ${difference.more_count - MOST} more`) : null]
+        table("What would be allowed more", [["what"], ["who"], ["circumstances"], ["by the rule"]], gathered(more).slice(0, MOST)),
+        more.length < difference.more_count ? h("p", { class: "small soft" }, `These are ${more.length} of them.`) : null]
       : h("p", { class: "note" }, `In ${difference.tried.toLocaleString("en")} cases that were tried nothing more would be allowed; rules were loosened, so other cases may differ.`)
       : h("p", { class: "edge" }, "Nothing more would be allowed: rules only became stricter, or stayed.")];
 }

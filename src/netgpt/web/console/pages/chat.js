@@ -7,6 +7,7 @@ import { turnOf } from "../turn.js";
 import { follow } from "./live.js";
 
 const talk = {};  // goes on while another page is shown
+let heard = () => {};  // called when a turn has ended
 const NOT_ELSEWHERE = ["edge", "detector", "store", "encoder", "relevance"];
 const LATER_MS = [700, 2500, 6000], POLL_MS = 1500;
 const NO_FILES = "Files and pictures are not taken here: what is in them cannot be checked before it leaves. Copy the words that matter, and paste them.";
@@ -92,6 +93,7 @@ async function turn(words, model, again) {
   if (shown.whole) messages.push(question, { role: "assistant", content: shown.whole });
   if (talk.asking === stopping) talk.asking = null;
   mine_.removeAttribute("aria-busy");
+  heard();
   if (shown.whole) for (const later of LATER_MS) setTimeout(() => newFacts(shown).catch(() => {}), later);
 }
 
@@ -207,5 +209,6 @@ function earlier(signal) {
   };
   const wide = matchMedia("(min-width: 1000px)").matches;
   const details = h("details", { class: "card history", open: wide, toggle: () => { if (details.open) draw(null); } }, h("summary", {}, "Earlier conversations"), list, more);
+  heard = () => { if (details.open && !signal.aborted) draw(null); };
   return details;
 }

@@ -5,7 +5,7 @@ import { consents } from "../consents.js";
 import { confirmed, fill, h, table, tell, when } from "../dom.js";
 import { proposal, proposed } from "../proposals.js";
 
-const LABELS = { public: "public: may leave the box", personal: "personal: never leaves as it is", sensitive: "sensitive: never leaves, and a question about it stays on the box" };
+const LABELS = { public: "public: may leave", personal: "personal: never leaves", sensitive: "sensitive: never leaves, keeps its question here" };
 const SHOWN = 20;
 
 export async function page({ signal }) {

@@ -20,12 +20,13 @@ WRITTEN = """# A plan
 First **pack**, then `go`:
 
 1. socks
-2. a hat
+
+2. a *hat*
    - of wool
 
-```python
-print("<b>not bold</b>")
-```
+   ```python
+   print("<b>not bold</b>")
+   ```
 
 | what | how many |
 |---|---|

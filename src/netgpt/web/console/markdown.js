@@ -5,7 +5,7 @@ import { copyButton, h } from "./dom.js";
 
 const FENCE = /^\s{0,3}(```+|~~~+)\s*([\w+#.-]*)/, ITEM = /^(\s*)(?:[-*+]|(\d{1,4})[.)])\s+(.*)$/, HEADING = /^(#{1,6})\s+(.*?)\s*#*$/;
 const RULE = /^\s*([-*_])(\s*\1){2,}\s*$/, ROW = /^\s*\|.*\|\s*$/, DASHES = /^\s*\|?[\s:|-]+\|?\s*$/;
-const INLINE = /(`+)([^`]|[^`][\s\S]*?[^`])\1(?!`)|\*\*(\S(?:[^*\n]*\S)?)\*\*|!?\[([^\]\n]{0,300})\]\(([^()\s]{1,2000})\)/g;
+const INLINE = /(`+)([^`]|[^`][\s\S]*?[^`])\1(?!`)|\*\*(\S(?:[^*\n]*\S)?)\*\*|(?<![\w*])\*(\w(?:[^*\n]{0,300}\S)?)\*(?![\w*])|!?\[([^\]\n]{0,300})\]\(([^()\s]{1,2000})\)/g;
 const COLUMNS = 22, DEEPEST = 6;
 
 /** The nodes of a text. A code block that is still being written is shown as code. */
@@ -36,7 +36,7 @@ function block(lines, at, depth) {
 function code(lines, at, [, mark, language]) {
   let end = at + 1;
   while (end < lines.length && !(lines[end].trim().startsWith(mark) && !lines[end].trim().slice(mark.length).trim())) end += 1;
-  const text = lines.slice(at + 1, end).join("\n");
+  const indent = new RegExp(`^\\s{0,${lines[at].search(/\S/)}}`), text = lines.slice(at + 1, end).map((line) => line.replace(indent, "")).join("\n");
   return [h("div", { class: "code" }, h("div", { class: "row small soft" }, h("span", {}, language || "code"), copyButton(() => text, "Copy code")),
     h("pre", { tabindex: "0", role: "group", "aria-label": language ? `Code, ${language}` : "Code", dir: "ltr" }, text)), end + 1];
 }
@@ -48,7 +48,7 @@ function list(lines, at, depth) {
     const item = lines[end].match(ITEM);
     if (item && (item[2] === undefined) === (number === undefined) && item[1].length <= indent.length + 1) {
       items.push([item[3]]);
-    } else if (items.length && lines[end].trim() && /^\s{2,}/.test(lines[end])) {
+    } else if (items.length && (/^\s{2,}\S/.test(lines[end]) || goesOn(lines, end))) {
       items.at(-1).push(lines[end].replace(/^\s{2,4}/, ""));
     } else break;
     end += 1;
@@ -56,6 +56,9 @@ function list(lines, at, depth) {
   const shown = items.map(([first, ...more]) => h("li", {}, inline(first), more.length ? readable(more.join("\n"), depth + 1) : null));
   return [h(number === undefined ? "ul" : "ol", number > 1 ? { start: number } : {}, shown), end];
 }
+
+/** Whether a list goes on behind an empty line: with another item, or with something that is set in. */
+const goesOn = (lines, at) => !lines[at].trim() && (/^\s{2,}\S/.test(lines[at + 1] ?? "") || ITEM.test(lines[at + 1] ?? ""));
 
 function rows(lines, at) {
   const cells = (line) => line.trim().replace(/^\||\|$/g, "").split("|").map((each) => inline(each.trim()));
@@ -73,7 +76,8 @@ function inline(text) {
     nodes.push(text.slice(at, found.index));
     if (found[2] !== undefined) nodes.push(h("code", {}, found[2]));
     else if (found[3] !== undefined) nodes.push(h("strong", {}, found[3]));
-    else nodes.push(`${found[0].startsWith("!") ? "[picture, not loaded] " : ""}${found[4]} (${found[5]})`);
+    else if (found[4] !== undefined) nodes.push(h("em", {}, found[4]));
+    else nodes.push(`${found[0].startsWith("!") ? "[picture, not loaded] " : ""}${found[5]} (${found[6]})`);
     at = found.index + found[0].length;
   }
   return [...nodes, text.slice(at)];

@@ -3,9 +3,9 @@
 import { colourOf } from "./compare.js";
 import { h, ms, s, table } from "./dom.js";
 
-const HIGH = 120, FOOT = 16, LEFT = 40;
+const HIGH = 120, FOOT = 16, LEFT = 54;
 const wide = () => (innerWidth < 700 ? 330 : 560);
-const count = (value) => Number(value).toLocaleString("en", { maximumFractionDigits: 4 });
+const count = (value) => Number(value).toLocaleString("en", { maximumSignificantDigits: value < 1 ? 3 : 12 });
 const percent = (value) => `${Math.round(value * 100)} %`;
 
 /** A step of the usage in words: an hour of the day, or a day. */
@@ -101,8 +101,8 @@ const OTHER_PARTS = ["edge", "detector", "store", "encoder", "relevance"];
 
 /** The box, its own model, and whom it may ask: state and time on each line. `signals`: null where one may not see them. */
 export function linkMap(parts, signals) {
-  const links = signals?.links ?? {}, names = [...new Set([...Object.keys(links), ...Object.keys(parts).filter((name) => !OTHER_PARTS.includes(name))])]
-    .filter((name) => links[name] || !parts[name]?.detail?.startsWith("no "));
+  const links = signals?.links ?? {}, names = [...new Set([...Object.keys(links), ...Object.keys(parts)])]
+    .filter((name) => !OTHER_PARTS.includes(name) && (links[name] || !parts[name]?.detail?.startsWith("no ")));
   const width = wide(), high = Math.max(90, names.length * 52 + 16), middle = high / 2, right = width - 108;
   const told = names.map((name) => state(name, parts[name], links[name]));
   const words = [`The box ${parts.edge?.ok ? "has a model of its own that answers" : "has no model of its own that answers now"}.`, ...told.map((each) => each.words), names.length ? "" : "Nobody else may be asked: all stays here."].filter(Boolean).join(" ");

@@ -56,7 +56,7 @@ async function inForce(policy, signal) {
 }
 
 async function receipts(signal) {
-  const found = (await call(forPerson("/v1/receipts?limit=50"), { signal })).data, said = h("span", { role: "status" });
+  const found = (await call(forPerson("/v1/receipts?limit=20"), { signal })).data, said = h("span", { role: "status" });
   const verify = async () => {
     let checked = 0, head = "";
     try {

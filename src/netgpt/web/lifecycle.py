@@ -16,11 +16,11 @@ from typing import Any, Final
 import uvicorn
 
 from netgpt.app.gateway import Gateway
+from netgpt.app.tls import server_tls
 from netgpt.errors import SettingsError
 from netgpt.settings import Settings
 from netgpt.settings.sections import Section
 from netgpt.web.protocol import Doorkeeper
-from netgpt.web.tls import server_tls
 
 log = logging.getLogger(__name__)
 

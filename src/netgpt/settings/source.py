@@ -78,10 +78,9 @@ def origin_of(name: str, given: Given, source: Source, place: str | None = None)
     section = name.split(".")[0]
     if place and table is not None:
         tables = given.in_file.get(section, [])
-        stands = table < len(tables) and any(each in tables[table] for each in (inner, *_beside(inner)))
-        return (
-            Origin("file", str(source.file), line_of(given.text, f"{section}.{inner}", table)) if stands else _DEFAULT
-        )
+        written = [each for each in (inner, *_beside(inner)) if table < len(tables) and each in tables[table]]
+        line = line_of(given.text, f"{section}.{written[0]}", table) if written else None
+        return Origin("file", str(source.file), line) if written else _DEFAULT
     for each in (name, *_beside(name)):
         if _stands_in(each, given.in_file):
             return Origin("file", str(source.file), line_of(given.text, each))

@@ -90,6 +90,8 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "POST /v1/embeddings": Right(Of.CALLER),
     "GET /v1/places": _BOX,
     "GET /v1/signals": _BOX,
+    "GET /v1/settings": _BOX,
+    "PATCH /v1/settings": _BOX,
     "GET /v1/privacy/exceptions": _TENANT,
     "POST /v1/privacy/exceptions": _TENANT,
     "DELETE /v1/privacy/exceptions/{word}": _TENANT,

@@ -229,7 +229,6 @@ def test_every_sealed_column_and_every_person_is_known() -> None:
         "maps",
         "proposals",
         "readings",
-        "rulings",
         "receipts",
         "waiting",
     }

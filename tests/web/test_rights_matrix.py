@@ -33,7 +33,8 @@ BODIES: Final[dict[str, Any]] = {
     "POST /v1/embeddings": {"input": "some words"},
     "POST /v1/messages/count_tokens": {"messages": [{"role": "user", "content": "hello"}]},
     "POST /v1/moderations": {"input": "some words"}, "POST /v1/privacy/exceptions": {},
-    "POST /v1/adapters/{adapter_id}/promote": {"unjudged": True}, "POST /v1/privacy/try": {"text": "some words"},
+    "POST /v1/adapters/{adapter_id}/promote": {"unjudged": True}, "PATCH /v1/settings": {},
+    "POST /v1/privacy/try": {"text": "some words"},
     "PUT /v1/policy": {"rules": own_text("balanced")[0], "edited": Policy.load("balanced").digest},
 }  # fmt: skip
 DELETED: Final = {

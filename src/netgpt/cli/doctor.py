@@ -188,7 +188,7 @@ async def check_policy(settings: Settings) -> CheckResult:
 
 async def check_tls(settings: Settings) -> CheckResult:
     """Whether callers and the clouds are reached over TLS."""
-    from netgpt.web.tls import server_tls
+    from netgpt.app.tls import server_tls
 
     context, remarks = server_tls(settings.server)
     if remarks:

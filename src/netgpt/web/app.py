@@ -26,6 +26,7 @@ from netgpt.web import (
     policy,
     profiles,
     responses,
+    settings,
     usage,
 )
 from netgpt.web.access_log import AccessLog
@@ -128,7 +129,9 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
     app.state.admission, app.state.deferred = admission_of(gateway), deferred
     app.state.live = live.LiveRows(gateway)
     declare(app, DOORS)
-    for module in (responses, messages, live, exchanges, usage, profiles, conversations, policy, admin, caller):
+    for module in (
+        responses, messages, live, exchanges, usage, profiles, conversations, policy, admin, caller, settings,
+    ):  # fmt: skip
         app.include_router(module.router)
     errors.install(app)
     openapi.install(app, {door.path: door.body for door in DOORS})

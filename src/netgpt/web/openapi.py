@@ -27,7 +27,9 @@ _MEANINGS: Final = {
     404: "Not there, or somebody else's.",
     405: "No such method here.",
     409: "Not in this state.",
+    412: "It is not as it was when it was looked at (`If-Match`).",
     413: "The body is too large.",
+    428: "Say what you looked at: `If-Match` with the `ETag`.",
     429: "A limit is reached, this key has more than its share of a busy box, or too many wrong keys were tried; "
     "`Retry-After` tells when to come again.",
     500: "An internal error; the log of the box tells its type.",
@@ -99,6 +101,8 @@ def _complete(path: str, method: str, operation: dict[str, Any], body: type[Base
         statuses += (404,)
     if "adapters" in path or path.startswith("/v1/waiting/") or (path, method) == ("/v1/profiles/{user}", "delete"):
         statuses += (409,)
+    if (path, method) == ("/v1/settings", "patch"):
+        statuses += (404, 409, 412, 428)
     if path == "/v1/moderations":
         statuses += (501,)
     if body is not None:

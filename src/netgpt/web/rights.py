@@ -102,6 +102,8 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "PUT /v1/policy": _BOX,
     "GET /v1/policy/rulings": _ROW,
     "POST /v1/privacy/try": Right(Of.PROFILE, "ask"),
+    "GET /v1/settings": _BOX,
+    "PATCH /v1/settings": _BOX,
     "GET /v1/privacy/exceptions": _TENANT,
     "POST /v1/privacy/exceptions": _TENANT,
     "DELETE /v1/privacy/exceptions/{word}": _TENANT,

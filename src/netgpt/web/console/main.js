@@ -14,6 +14,7 @@ const PAGES = {
   exchange: ["Exchange", "", "GET /v1/exchanges/{exchange_id}"],
   privacy: ["Privacy", PASSES, "GET /v1/receipts"],
   box: ["Box", BOX, "GET /v1/signals"],
+  settings: ["Settings", WHO, "GET /v1/settings"],
 };
 const main = document.getElementById("main"), person = document.getElementById("person");
 let leave = () => {};

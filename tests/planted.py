@@ -71,7 +71,7 @@ async def moved_in(here: Door, tenant: str, name: str, home: Path) -> Planted:
     mail += "@example.org"
     asked = await here.chat(
         key, f"write to {mail} of my {question}",
-        fields={"model": "netgpt/cloud", "netgpt": {"conversation_id": conversation}},
+        fields={"model": "netgpt/cloud", "netgpt": {"conversation": conversation}},
     )  # fmt: skip
     assert asked.json()["netgpt"]["route"] == "cloud", asked.text
     said = asked.json()["choices"][0]["message"]["content"]

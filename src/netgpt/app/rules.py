@@ -14,18 +14,21 @@ from pathlib import Path
 from typing import Any, Final
 
 from netgpt.app.gateway import Gateway
-from netgpt.errors import RequestError, SettingsError
+from netgpt.app.settings_file import SettingsFile
+from netgpt.errors import NetGPTError, RequestError, SettingsError
 from netgpt.files import open_own, read_text, why_not
 from netgpt.models.download import write_whole
 from netgpt.policy import MEDIA, READY_MADE, TEXT, Destination, Policy, own_text
 from netgpt.policy.edits import KindsOf, RuleChange, failed_cases, more_allowed, rule_changes
 from netgpt.privacy.kinds import EXACT, family, hierarchy, known_kinds
+from netgpt.settings.source import Source
 
 log = logging.getLogger(__name__)
 
 EDITED: Final = "the edited rules"
 MOST_MORE: Final = 100
 """Of what would be allowed more, so much is told."""
+_SET: Final = "policy.set"
 _CHANGES: Final = "policy-changes.jsonl"
 _SHOWN_CHANGES: Final = 20
 _MOST_NOTED: Final = 4_000_000
@@ -33,7 +36,7 @@ _MOST_NOTED: Final = 4_000_000
 
 def own_rules(gateway: Gateway) -> str:
     """The text of the set or file in force, without the ground. Raises SettingsError: the file is gone."""
-    return own_text(gateway.settings.policy.set)[0]
+    return own_text(gateway.rules.name)[0]
 
 
 def set_says(name: str) -> str:
@@ -47,12 +50,25 @@ def why_not_editable(gateway: Gateway) -> str | None:
     """None: the rules in force are a file that may be edited here."""
     path = gateway.rules.path
     if path is None:
-        return (
-            f'"{gateway.settings.policy.set}" is a ready-made set. To have rules of your own: netgpt policy show '
-            f"{gateway.settings.policy.set} > my.cedar, then policy.set = that file's path, and start again"
-        )
+        try:
+            file = SettingsFile(_source(gateway))
+            file.changes({_SET: ""}, gateway.settings)
+        except (RequestError, SettingsError) as error:
+            return error.message
+        if (own := _own_file(gateway)).exists():
+            return f"{own} is there already: name it in policy.set, or move it away"
+        path = file.path
     folder = path.resolve().parent
     return None if os.access(folder, os.W_OK) else f"the box may not write in {folder}"
+
+
+def _own_file(gateway: Gateway) -> Path:
+    """Where rules of the owner's are written; a ready-made set is never changed, so its copy goes into the home."""
+    return gateway.rules.path or gateway.settings.home / "policy.cedar"
+
+
+def _source(gateway: Gateway) -> Source:
+    return gateway.settings.source or Source(None, gateway.settings.home)
 
 
 async def candidate(rules: str | None, name: str | None) -> Policy:
@@ -95,20 +111,36 @@ def _kinds() -> KindsOf:
 async def put_in_force(gateway: Gateway, text: str, by: str, changed: dict[str, Any]) -> Policy:
     """Write these rules, which were checked, into the owner's file; they count from the next request on. Raises
     RequestError (409): there is no file that may be edited; SettingsError: it could not be written."""
-    path, before = gateway.rules.path, gateway.policy.digest
-    if (why := why_not_editable(gateway)) is not None or path is None:
+    path, before = _own_file(gateway), gateway.policy.digest
+    if (why := await asyncio.to_thread(why_not_editable, gateway)) is not None:
         raise RequestError(f"the rules cannot be edited here: {why}", code="not_editable", status=409)
     noted = {"time": datetime.now(UTC).isoformat(), "by": by, "before": before, "loosens": changed["loosens"]}
     noted["rules"] = [f"{each['how']} {each['effect']} {each['id']}" for each in changed["rules"]]
 
     def write() -> None:
         write_whole(path.resolve(), text, SettingsError)
+        if gateway.rules.path is None:
+            _name_in_settings(gateway, path, by)
         gateway.rules.look()
         _note(gateway.settings.home / _CHANGES, noted | {"after": gateway.policy.digest})
 
     await asyncio.to_thread(write)
     log.warning("policy: the rules were edited by %s: %s", by, "; ".join(noted["rules"]) or "comments alone")
     return gateway.policy
+
+
+def _name_in_settings(gateway: Gateway, path: Path, by: str) -> None:
+    """`policy.set` names the new file, in the settings' file and from now on. The file goes again where it cannot."""
+    try:
+        file = SettingsFile(_source(gateway))
+        changes = file.changes({_SET: str(path)}, gateway.settings)
+        file.keep(file.edited(changes, gateway.settings, lambda _settings: ()), changes, by, gateway.settings.home)
+        gateway.rules.follow(str(path))
+    except NetGPTError:
+        path.unlink(missing_ok=True)
+        raise
+    policy = gateway.settings.policy.model_copy(update={"set": str(path)})
+    gateway.renew(gateway.settings.model_copy(update={"policy": policy}))
 
 
 def _note(path: Path, noted: dict[str, Any]) -> None:

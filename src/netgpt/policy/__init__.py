@@ -476,9 +476,18 @@ class InForce:
         return changed
 
     @property
+    def name(self) -> str:
+        """The set or the file, as it was named."""
+        return self._name
+
+    @property
     def path(self) -> Path | None:
         """The owner's file; None: a ready-made set."""
         return self._path
+
+    def follow(self, name_or_path: str) -> None:
+        """Put another set or file in force from now on. Raises SettingsError, and then all stays as it was."""
+        self.__dict__.update(InForce(name_or_path).__dict__)
 
     def _stamp_now(self) -> tuple[int, int, int] | None:
         try:

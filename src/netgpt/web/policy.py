@@ -6,6 +6,7 @@ and put in force by its admins.
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
@@ -63,7 +64,7 @@ async def get_policy(request: Request) -> dict[str, Any]:
     is_public = gateway.rules.path is None
     shown: dict[str, Any] = {
         "object": "netgpt.policy",
-        "name": gateway.settings.policy.set if is_public or runs else "rules of the owner's",
+        "name": gateway.rules.name if is_public or runs else "rules of the owner's",
         "sha256": policy.digest,
         "rules": [
             {"id": rule.id, "effect": rule.effect, "ground": rule.file in ("foundation.cedar", "access.cedar")}
@@ -73,7 +74,7 @@ async def get_policy(request: Request) -> dict[str, Any]:
         "sets": [{"name": name, "says": set_says(name)} for name in READY_MADE],
     }
     if runs:
-        not_here = why_not_editable(gateway)
+        not_here = await asyncio.to_thread(why_not_editable, gateway)
         if caller.role is not Role.ADMIN:
             not_here = "rules are put in force by admins"
         shown |= {"own": own_rules(gateway), "fault": gateway.rules.fault, "changes": changes_noted(gateway)}

@@ -133,13 +133,32 @@ def test_stricter_rules_need_no_second_word(own_rules: Served) -> None:
     assert (own_rules.home / "own.cedar").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_ready_made_set_is_not_edited_and_it_says_what_to_do(ada: Opened, box: Served) -> None:
-    ada.go("privacy")
-    ada.page.click("summary:has-text('The rules as text')")
-    assert "is a ready-made set" in ada.page.locator("section[aria-label='Edit the rules']").inner_text()
-    now = box.get("/v1/policy").json()
-    body = {"rules": now["own"] + NAMES_MAY_LEAVE, "edited": now["sha256"], "even_if_more_may_leave": True}
-    assert box.put(body, "/v1/policy").json()["error"]["code"] == "not_editable"
+def test_an_edited_ready_made_set_becomes_a_file_of_the_owners_that_counts_at_once_and_after_a_start(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "netgpt.toml").write_text('# my box\nlog_level = "info"\n')
+    with FaultyCloud() as cloud:
+        with Served(tmp_path, cloud=cloud) as box:
+            now = box.get("/v1/policy").json()
+            body = {"rules": now["own"] + NAMES_MAY_LEAVE, "edited": now["sha256"], "even_if_more_may_leave": True}
+            assert box.put(body, "/v1/policy").status_code == 200
+            box.ask("Call Zbigniew Brzezicki tomorrow")
+            assert b"Zbigniew Brzezicki" in cloud.received[-1].body
+            after = box.get("/v1/policy").json()
+            assert after["name"] == str(tmp_path / "policy.cedar") and after["editable"]["here"]
+            assert "policy.set" not in box.get("/v1/settings").json()["waiting"]
+        assert (tmp_path / "netgpt.toml").read_text().startswith("# my box\n")
+        with Served(tmp_path, cloud=cloud) as box:
+            assert box.get("/v1/policy").json()["sha256"] == after["sha256"]
+
+
+def test_a_set_that_the_environment_names_is_edited_there(tmp_path: Path) -> None:
+    with FaultyCloud() as cloud, Served(tmp_path, cloud=cloud, policy__set="strict") as box:
+        now = box.get("/v1/policy").json()
+        assert not now["editable"]["here"] and "environment" in now["editable"]["why_not"]
+        body = {"rules": now["own"] + NAMES_MAY_LEAVE, "edited": now["sha256"], "even_if_more_may_leave": True}
+        assert box.put(body, "/v1/policy").json()["error"]["code"] == "not_editable"
+        assert not (tmp_path / "policy.cedar").exists()
 
 
 def test_the_chain_is_checked_part_by_part(ada: Opened, box: Served) -> None:

@@ -19,9 +19,11 @@ from netgpt.web.rights import for_person
 
 router = APIRouter()
 
-_PAGE: Final = 100
-_MOST: Final = 500
+_PAGE: Final = 25
+_MOST: Final = 300
 """Exchanges that one call reads, newest first: each is opened, which takes about 0.1 ms."""
+_MOST_CHARACTERS: Final = 4_000_000
+"""Of all messages that one call reads: an agent's conversation may have a million in each exchange."""
 _TITLE: Final = 80
 _NOT_ANSWERED: Final = ("dry_run", "open")
 
@@ -45,22 +47,29 @@ async def list_conversations(
             found[name] = _summary(name, row)
         last = row.id
     else:
-        last = last if looked >= _MOST else None
+        last = last if looked % _PAGE == 0 else None
     return {"object": "list", "data": list(found.values()), "next": last}
 
 
 @router.get("/v1/profiles/{user}/conversations/{conversation_id:path}", tags=["profiles"])
-async def get_conversation(request: Request, user: str, conversation_id: str) -> dict[str, Any]:
+async def get_conversation(
+    request: Request,
+    user: str,
+    conversation_id: str,
+    exchange: Annotated[
+        str | None, Query(max_length=64, description="Its last one, as the list has it: for long ago.")
+    ] = None,
+) -> dict[str, Any]:
     """One conversation: its messages, as they are sent to go on with it; beside each answer its exchange."""
     gateway, person = await for_person(request, user)
     newest, messages, wanted = None, list[dict[str, Any]](), 0
-    async for row in _newest_first(gateway, person, None):
+    async for row in _newest_first(gateway, person, exchange, inclusive=True):
         if _name(row) != conversation_id:
             continue
         if newest is None:
             newest, messages = row, _messages(row)
             wanted = sum(message.get("role") == "assistant" for message in messages)
-        place = len((row.private or {}).get("request", {}).get("messages", ()))
+        place = len(_asked(row))
         if place < len(messages) and "netgpt" not in messages[place]:
             messages[place] = {**messages[place], "netgpt": _exchange(row)}
             wanted -= 1
@@ -71,25 +80,37 @@ async def get_conversation(request: Request, user: str, conversation_id: str) ->
     return {"object": "netgpt.conversation", "messages": messages} | _summary(conversation_id, newest)
 
 
-async def _newest_first(gateway: Gateway, person: Person, before: str | None) -> AsyncIterator[ExchangeRecord]:
-    looked = 0
-    while looked < _MOST and (rows := await gateway.store.exchanges(person, _PAGE, before)):
+async def _newest_first(
+    gateway: Gateway, person: Person, before: str | None, *, inclusive: bool = False
+) -> AsyncIterator[ExchangeRecord]:
+    looked = characters = 0
+    if inclusive and before is not None:
+        first = await gateway.store.exchange(before)
+        if first is not None and first.person == person:
+            yield first
+    while looked < _MOST and characters < _MOST_CHARACTERS:
+        rows = await gateway.store.exchanges(person, _PAGE, before)
         for row in rows:
+            characters += sum(len(_words(message)) for message in _asked(row))
             yield row
-        looked, before = looked + len(rows), rows[-1].id
         if len(rows) < _PAGE:
             return
+        looked, before = looked + len(rows), rows[-1].id
 
 
 def _name(row: ExchangeRecord) -> str | None:
-    private = row.private or {}
-    name = private.get("conversation")
-    has_words = isinstance(private.get("request", {}).get("messages"), list)
-    return name if isinstance(name, str) and has_words and row.status not in _NOT_ANSWERED else None
+    name = (row.private or {}).get("conversation")
+    return name if isinstance(name, str) and _asked(row) and row.status not in _NOT_ANSWERED else None
+
+
+def _asked(row: ExchangeRecord) -> list[dict[str, Any]]:
+    """The messages of the request; none where they are not kept."""
+    messages = (row.private or {}).get("request", {}).get("messages")
+    return messages if isinstance(messages, list) else []
 
 
 def _summary(name: str, row: ExchangeRecord) -> dict[str, Any]:
-    asked = [message for message in (row.private or {})["request"]["messages"] if message.get("role") == "user"]
+    asked = [message for message in _asked(row) if message.get("role") == "user"]
     title = " ".join(_words(asked[0]).split()) if asked else ""
     title = title if len(title) <= _TITLE else f"{title[:_TITLE].rstrip()} ..."
     return {"id": name, "title": title, "questions": len(asked), "last": row.received.isoformat(), "exchange": row.id}
@@ -105,7 +126,7 @@ def _words(message: Mapping[str, Any]) -> str:
 def _messages(row: ExchangeRecord) -> list[dict[str, Any]]:
     """What was said, the newest answer included; a question that got none is left out."""
     private = row.private or {}
-    messages = [dict(message) for message in private["request"]["messages"]]
+    messages = [dict(message) for message in _asked(row)]
     choices = (private.get("answer") or {}).get("choices") or ()
     if choices:
         return [*messages, {"role": "assistant", "content": choices[0].get("message", {}).get("content") or ""}]

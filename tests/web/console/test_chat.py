@@ -206,3 +206,16 @@ def test_with_the_cloud_cut_the_box_answers_and_where_nobody_can_the_question_wa
         cloud.start()
         ada.page.wait_for_selector(".turn.box:last-child:has-text('from afar')")
         assert "answered by cloud" in last_turn(ada.page)
+
+
+def test_conversations_of_long_ago_are_listed_page_by_page_and_opened(box: Served) -> None:
+    for n in range(30):
+        box.ask(f"question {n}", user="old", netgpt={"conversation": f"talk {n}"}, model="netgpt/edge")
+    first = box.get("/v1/profiles/old/conversations?limit=20").json()
+    rest = box.get(f"/v1/profiles/old/conversations?limit=20&before={first['next']}").json()
+    assert [each["title"] for each in first["data"] + rest["data"]] == [f"question {29 - n}" for n in range(30)]
+    last = rest["data"][-1]
+    opened = box.get(f"/v1/profiles/old/conversations/{last['id']}?exchange={last['exchange']}").json()
+    assert [each["role"] for each in opened["messages"]] == ["user", "assistant"] and rest["next"] is None
+    other = box.get(f"/v1/profiles/somebody-else/conversations/{last['id']}?exchange={last['exchange']}")
+    assert other.status_code == 404

@@ -21,7 +21,7 @@ function begin(id = crypto.randomUUID?.() ?? String(Math.random()), messages = [
 
 export async function page({ id, signal }) {
   if (!talk.log || talk.person !== session.person || talk.key !== session.key) begin();
-  const [models, facts] = await Promise.all([call("/v1/models", { signal }), proposed(signal), id && id !== talk.id ? reopen(id, signal) : null]);
+  const [models, facts] = await Promise.all([call("/v1/models", { signal }), proposed(signal), id && id.split(" ")[0] !== talk.id ? reopen(id, signal) : null]);
   for (const each of facts) talk.known.add(each.id);
   const form = asking(models.data.map((model) => model.id).filter((name) => !name.includes("/embed"))), now = h("div", { role: "status" });
   const look = async () => fill(now, await whoAnswers(signal));
@@ -168,8 +168,13 @@ async function whoAnswers(signal) {
   return h("p", { class: "note small" }, says);
 }
 
-async function reopen(id, signal) {
-  const found = await call(`${mine()}/conversations/${encodeURIComponent(id)}`, { signal });
+/** `link`: the conversation's id and its last exchange, by which one of long ago is found. */
+async function reopen(link, signal) {
+  const [id, exchange] = link.split(" "), path = `${mine()}/conversations/${encodeURIComponent(id)}`;
+  const found = await call(path, { signal }).catch((error) => {
+    if (error.status !== 404 || !exchange) throw error;
+    return call(`${path}?exchange=${encodeURIComponent(exchange)}`, { signal });
+  });
   begin(id, found.messages.map(({ netgpt, ...message }) => message));
   const { messages } = found;
   messages.forEach((message, at) => {
@@ -197,7 +202,7 @@ function earlier(signal) {
       if (!before) { names.clear(); fill(list); }
       for (const each of found.data.filter(({ id }) => !names.has(id))) {
         names.add(each.id);
-        list.append(h("p", {}, h("a", { href: `#/chat/${encodeURIComponent(each.id)}`, "aria-current": each.id === talk.id ? "true" : null }, each.title || "(no words)"),
+        list.append(h("p", {}, h("a", { href: `#/chat/${encodeURIComponent(`${each.id} ${each.exchange}`)}`, "aria-current": each.id === talk.id ? "true" : null }, each.title || "(no words)"),
           h("br"), h("span", { class: "small soft" }, `${when(each.last)} · ${each.questions} ${each.questions === 1 ? "question" : "questions"}`)));
       }
       if (!names.size) fill(list, h("p", { class: "soft small" }, "None yet, or the box keeps no texts (store.keep_text)."));

@@ -46,7 +46,9 @@ _PROFILE = Right(Of.PROFILE, "read_profile")
 _FORGET = Right(Of.PROFILE, "forget")
 _ROW = Right(Of.ROW, "read_exchange")
 _TENANT = Right(Of.BOX, "administer")
+_KEYS = Right(Of.BOX, "manage_keys")
 _BOX = Right(Of.BOX, "run_box")
+_CHANGE = Right(Of.BOX, "change_box")
 RIGHTS: Final[Mapping[str, Right]] = {
     "POST /v1/chat/completions": Right(Of.PROFILE, "ask"),
     "POST /v1/completions": Right(Of.PROFILE, "ask"),
@@ -79,6 +81,13 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "POST /v1/profiles/{user}/proposals/{proposal_id}": _PROFILE,
     "DELETE /v1/profiles/{user}/proposals/{proposal_id}": _FORGET,
     "GET /v1/profiles/{user}/export": Right(Of.PROFILE, "export"),
+    "GET /v1/keys": _TENANT,
+    "POST /v1/keys": _KEYS,
+    "PATCH /v1/keys/{key_id}": _KEYS,
+    "DELETE /v1/keys/{key_id}": _KEYS,
+    "GET /v1/people": _TENANT,
+    "GET /v1/lockouts": _BOX,
+    "DELETE /v1/lockouts/{address}": _BOX,
     "GET /v1/adapters": _BOX,
     "GET /v1/adapters/{adapter_id}": _BOX,
     "DELETE /v1/adapters/{adapter_id}": _BOX,

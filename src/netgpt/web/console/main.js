@@ -13,6 +13,8 @@ const PAGES = {
   exchange: ["Exchange", "", "GET /v1/exchanges/{exchange_id}"],
   privacy: ["Privacy", PASSES, "GET /v1/receipts"],
   box: ["Box", BOX, "GET /v1/signals"],
+  adapters: ["Adapters", BOX, "GET /v1/adapters"],
+  keys: ["Keys", WHO, "GET /v1/keys"],
 };
 const main = document.getElementById("main"), person = document.getElementById("person");
 let leave = () => {};
@@ -62,7 +64,6 @@ function signIn() {
     try {
       await call("/v1/caller");
       dialog.close();
-      signed();
       await show();
     } catch (error) {
       session.key = before;
@@ -84,12 +85,12 @@ document.getElementById("sign").addEventListener("click", async () => {
   if (!session.key) return signIn();
   if (!(await confirmed("Sign out of this tab?", "Sign out"))) return;
   session.key = "";
-  signed();
   await show();
 });
 person.value = session.person;
 document.getElementById("who").addEventListener("submit", (event) => { event.preventDefault(); person.blur(); });
 person.addEventListener("change", () => { session.person = person.value.trim(); show(); });
 addEventListener("hashchange", show);
+addEventListener("signed", signed);
 signed();
 show();

@@ -32,6 +32,7 @@ BODIES: Final[dict[str, Any]] = {
     "POST /v1/messages/count_tokens": {"messages": [{"role": "user", "content": "hello"}]},
     "POST /v1/moderations": {"input": "some words"}, "POST /v1/privacy/exceptions": {},
     "POST /v1/adapters/{adapter_id}/promote": {"unjudged": True}, "POST /v1/keys": {},
+    "POST /v1/training": {"scope": "site"},
     "PATCH /v1/keys/{key_id}": {"limits": {"tokens_per_day": 7}},
 }  # fmt: skip
 DELETED: Final = {
@@ -48,7 +49,7 @@ MESSAGES: Final = "POST /v1/messages"
 COMPLETIONS: Final = "POST /v1/completions"
 ASKING: Final = (CHAT, RESPONSES, MESSAGES, COMPLETIONS)
 FIELD: Final = {CHAT: "messages", MESSAGES: "messages", RESPONSES: "input", COMPLETIONS: "prompt"}
-NOT_HERE: Final = ("POST /v1/moderations",)
+NOT_HERE: Final = ("POST /v1/moderations", "POST /v1/training")
 """Who is let in is told that nothing here does it."""
 ABOUT_ONE: Final = ("POST /v1/feedback", "POST /v1/profiles/{user}/examples")
 """Bodies that name an exchange."""

@@ -24,6 +24,7 @@ from netgpt.app.proposing import Proposing
 from netgpt.app.relevance import RelevanceService, open_reader
 from netgpt.app.routing import RoutingService, Telemetry, open_judge
 from netgpt.app.sessions import SessionService
+from netgpt.app.training import TrainingJobs
 from netgpt.completion.select import Selector
 from netgpt.constraints.learnt import FactReader
 from netgpt.context.location import PlaceNames
@@ -120,6 +121,7 @@ class Gateway:
         self.learning = Learning(store, settings.routing, settings.remotes)
         self.proposing = Proposing(store, settings)
         self.sessions = SessionService(store, self.routing_service, self.record)
+        self.training = TrainingJobs(settings, built_in=engine is not None)
         self._tasks: list[asyncio.Task[None]] = []
         self._starting: asyncio.Task[None] | None = None
         self._stop_by: float | None = None
@@ -247,7 +249,7 @@ class Gateway:
         """Stop everything; answers under way are drained first. Safe to call twice."""
         parts: list[Callable[[], Awaitable[None]]] = [
             self._end_tasks, self.selector.close, self.telemetry.close, self.record.close,
-            self.learning.close, self.proposing.close, self.edge.close,
+            self.learning.close, self.proposing.close, self.training.close, self.edge.close,
         ]  # fmt: skip
         parts += [remote.close for remote in self.remotes.values()]
         if self.engine is not None:

@@ -13,7 +13,20 @@ from netgpt import __version__
 from netgpt.app.gateway import Gateway
 from netgpt.exchange import Exchange
 from netgpt.routing.candidates import AUTO
-from netgpt.web import admin, caller, errors, exchanges, keys, messages, openapi, peers, profiles, responses, training
+from netgpt.web import (
+    admin,
+    caller,
+    errors,
+    exchanges,
+    keys,
+    messages,
+    openapi,
+    peers,
+    profiles,
+    responses,
+    routing,
+    training,
+)
 from netgpt.web.access_log import AccessLog
 from netgpt.web.admission import LEAST_WAIT_ELSEWHERE_S, Admission, Pool, PoolStart
 from netgpt.web.auth import AuthMiddleware, LimitsMiddleware
@@ -112,7 +125,7 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
     app.state.gateway, app.state.access, app.state.rights = gateway, access, rights
     app.state.admission, app.state.deferred = admission_of(gateway), deferred
     declare(app, DOORS)
-    for module in (responses, messages, exchanges, profiles, admin, caller, keys, training):
+    for module in (responses, messages, exchanges, profiles, admin, caller, keys, routing, training):
         app.include_router(module.router)
     errors.install(app)
     openapi.install(app, {door.path: door.body for door in DOORS})

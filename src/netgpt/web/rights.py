@@ -97,6 +97,8 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "GET /v1/training": _BOX,
     "POST /v1/training": _BOX,
     "DELETE /v1/training": _BOX,
+    "GET /v1/routing": _BOX,
+    "PATCH /v1/routing": _CHANGE,
     "GET /v1/models": Right(Of.CALLER),
     "GET /v1/models/{name}": Right(Of.CALLER),
     "POST /v1/embeddings": Right(Of.CALLER),

@@ -15,16 +15,16 @@ const at = (id) => `/v1/adapters/${encodeURIComponent(id)}`;
 export async function page({ id, signal }) {
   if (id) return card(await call(at(id), { signal }));
   const list = h("div"), training = h("div");
-  let known = "", ran = false;
+  let known = "", ran = false, asked = 0, answered = 0;
   const draw = async () => {
     const { data } = await call("/v1/adapters", { signal });
     fill(list, versions(data, draw));
   };
   const look = async () => {
     if (!(await may("GET /v1/training"))) return;
-    const now = await call("/v1/training", { signal }), seen = JSON.stringify(now);
-    if (seen === known) return;  // nothing moves under the reader's hands
-    known = seen;
+    const turn = ++asked, now = await call("/v1/training", { signal }), seen = JSON.stringify(now);
+    if (turn < answered || seen === known) return;  // overtaken by a later look; or nothing moves under the reader's hands
+    [answered, known] = [turn, seen];
     if (ran && !now.run?.runs) await draw();
     if (!(now.run?.runs && ran)) fill(training, lesson(now, look));
     else training.querySelector("[data-run]").replaceWith(progress(now.run, look));

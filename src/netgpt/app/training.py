@@ -35,9 +35,12 @@ from netgpt.types import Person
 log = logging.getLogger(__name__)
 
 CHILD: Final = "netgpt.cli.train_child"
+STOPPED: Final = "it was stopped; the same training goes on where it was"
 _STOP_S: Final = 10.0
 """Seconds that a child may take to end before it is killed."""
 _TRIES: Final = 5
+_TRIES_AFTER_END: Final = 500
+"""To take the lock, 20 ms apart."""
 _MOST_BYTES: Final = 1_000_000
 
 
@@ -100,7 +103,6 @@ class TrainingJobs:
         try:
             first = {"id": f"train_{token_hex(6)}", "adapter": wanted.adapter, "by": by, "state": "gathering",
                      "dry_run": wanted.dry_run, "started": datetime.now(UTC).isoformat(timespec="seconds")}  # fmt: skip
-            write_whole(self._file, json.dumps(first), StoreError)
             child = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", CHILD, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.DEVNULL, start_new_session=True, pass_fds=(lock,),
@@ -108,7 +110,9 @@ class TrainingJobs:
             )  # fmt: skip
         finally:
             os.close(lock)  # the child holds it from here on
+        await self.close()  # lets go of the one before, which has ended
         self._child = child
+        write_whole(self._file, json.dumps({**first, "pid": child.pid}), StoreError)
         assert child.stdin is not None
         with suppress(BrokenPipeError, ConnectionResetError):  # it died: the lock says so
             # Standard input stays open: its end tells the child that the box is gone. Names are in no argument.
@@ -122,21 +126,28 @@ class TrainingJobs:
         pid = self._pid()
         if pid is None or not self._runs():
             return False
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGTERM)
         log.info("training: stopped by %s", by)
-        for _ in range(int(_STOP_S * 10)):
-            if not self._runs():
-                return True
-            await asyncio.sleep(0.1)
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)
-        return True
+        for sign in (signal.SIGTERM, signal.SIGKILL):
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, sign)
+            for _ in range(int(_STOP_S * 10)):
+                if not self._runs():
+                    self._end_stopped()
+                    return True
+                await asyncio.sleep(0.1)
+        return False
+
+    def _end_stopped(self) -> None:
+        """Say so where the child had not begun to listen, and could not."""
+        told = self.now()
+        if told is not None and told["state"] == "cut":
+            ended = {"state": "stopped", "message": STOPPED, "ended": datetime.now(UTC).isoformat(timespec="seconds")}
+            write_whole(self._file, json.dumps(told | ended), StoreError)
 
     async def close(self) -> None:
         """End the child that this process started."""
         child, self._child = self._child, None
-        if child is None or child.returncode is not None:
+        if child is None:
             return
         assert child.stdin is not None
         child.stdin.close()
@@ -150,7 +161,9 @@ class TrainingJobs:
     async def _taken(self) -> int:
         """The lock, for the child. Raises RequestError: another holds it; StoreError."""
         lock = self._opened()
-        for _ in range(_TRIES):  # whoever looks whether one runs holds it for a moment
+        told = self.now()
+        # Whoever looks whether one runs holds it for a moment; a child that told its end, until it is gone.
+        for _ in range(_TRIES if told is None or told["runs"] else _TRIES_AFTER_END):
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from netgpt.app.training import WantedTraining, file_of, wanted_of
+from netgpt.app.training import STOPPED, WantedTraining, file_of, wanted_of
 from netgpt.cli.common import opened, read_settings
 from netgpt.cli.train import trained
 from netgpt.errors import NetGPTError, StoreError
@@ -82,7 +82,7 @@ def main() -> None:
     try:
         result = asyncio.run(_run(settings, wanted_of(told["wanted"]), told_to))
     except asyncio.CancelledError:
-        told_to.ended("stopped", message="it was stopped; the same training goes on where it was")
+        told_to.ended("stopped", message=STOPPED)
     except NetGPTError as error:
         if error.code == "training_forgotten" and told["wanted"]["person"] is not None:
             file_of(settings).unlink(missing_ok=True)

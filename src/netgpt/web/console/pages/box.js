@@ -60,7 +60,7 @@ function decide(place, routing, changes, draw) {
   place.dataset.now = now;
   const { prefer, max_cloud_share: share, settings } = routing, differs = settings.prefer !== prefer || settings.max_cloud_share !== share;
   fill(place, h("h2", {}, "What counts in a decision"), changes ? form(routing, draw) : h("p", {}, `It prefers ${prefer}; share of the cloud: ${shareWords(share)}.`),
-    differs ? h("p", { class: "note" }, `Until the box is started again; the settings say: ${settings.prefer}, ${shareWords(settings.max_cloud_share)}.`) : null,
+    differs ? h("p", { class: "note" }, `Until the box is started again; the settings say: ${settings.prefer}, ${shareWords(settings.max_cloud_share)}. To keep it, change routing.prefer and routing.max_cloud_share there.`) : null,
     routing.changes.length ? h("details", {}, h("summary", {}, `Changed by ${routing.changes[0].by} at ${when(routing.changes[0].at)}`), table("Changes", [["when"], ["by"], ["prefers"], ["share of the cloud"]],
       routing.changes.map((each) => [when(each.at), each.by, each.prefer, shareWords(each.max_cloud_share)]))) : null);
 }

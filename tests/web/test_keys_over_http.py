@@ -145,7 +145,8 @@ async def test_the_first_key_closes_the_box_and_is_an_admins(tmp_path: Path) -> 
             refused = await asked(opened, None, **body)
             assert refused.status_code == 409 and "closes this box" in refused.json()["error"]["message"], body
         assert (await asked(opened, None, role="admin", tenant="elsewhere")).status_code == 403
-        assert (await opened.get("/v1/keys")).json() == {"object": "list", "data": [], "own": None}
+        none = (await opened.get("/v1/keys")).json()
+        assert (none["data"], none["own"]) == ([], None)
         first = (await asked(opened, None, role="admin", name="mine")).json()
         assert (await opened.get("/v1/keys")).status_code == 401
         assert (await opened.get("/v1/keys", key=first["secret"])).json()["own"] == first["id"]

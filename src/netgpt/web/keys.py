@@ -78,13 +78,13 @@ class KeyChange(BaseModel):
 
 @router.get("/v1/keys", tags=["keys"])
 async def list_keys(request: Request) -> dict[str, Any]:
-    """The tenant's keys, oldest first, with what each may use and has used; never a secret. For operators and admins;
-    who is bound to a person sees that person's keys alone."""
+    """The tenant's keys, oldest first, with what each may use and has used; never a secret; `own`: the caller's, `scopes`: those that there are.
+    For operators and admins; who is bound to a person sees that person's keys alone."""
     gateway, caller = await authenticated(request)
     used = await gateway.store.limits.all_use(datetime.now(UTC))
     rows = [row for row in await gateway.store.keys() if _reaches(caller, row)]
     data = [_shown(row, used.get(row.id, KeyUse())) for row in rows]
-    return {"object": "list", "data": data, "own": caller.key_id}
+    return {"object": "list", "data": data, "own": caller.key_id, "scopes": list(SCOPES)}
 
 
 @router.post("/v1/keys", status_code=201, tags=["keys"])

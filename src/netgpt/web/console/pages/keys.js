@@ -5,7 +5,6 @@ import { usedBar } from "../bars.js";
 import { confirmed, fill, h, table, tell, when } from "../dom.js";
 
 const ROLES = { user: "user: asks, and sees what is its person's", operator: "operator: runs the box, sees figures and no texts", admin: "admin: both, and makes keys" };
-const SCOPES = ["chat", "models", "embeddings", "profiles", "exchanges", "receipts", "adapters", "places", "policy", "signals", "mcp", "box", "keys"];
 const LIMITS = [["requests_per_minute", "requests a minute"], ["tokens_per_minute", "tokens a minute"], ["tokens_per_day", "tokens a day"],
   ["cost_per_day", "money a day"], ["cost_per_month", "money a month"]];
 const USED = { tokens_per_day: "tokens_today", cost_per_day: "cost_today", cost_per_month: "cost_this_month" };
@@ -38,12 +37,12 @@ function open() {
       + "Keep the first: without it, keys are made on the command line alone (", h("code", {}, "netgpt keys create"), ")."));
 }
 
-function shown({ data, own }, makes, draw) {
+function shown({ data, own, scopes: known }, makes, draw) {
   const rows = (each) => each.map((key) => [
     h("span", {}, h("strong", {}, key.name || "(no name)"), key.id === own ? h("span", { class: "edge" }, " you") : null, h("br"), h("span", { class: "small soft" }, key.id)),
     key.role, key.user ?? "anybody it names", allowed(key), used(key), ending(key),
     makes && key.state === "in force" ? h("span", { class: "row" },
-      h("button", { "aria-label": `Change ${key.name || key.id}`, click: () => change(key, draw) }, "Change"),
+      h("button", { "aria-label": `Change ${key.name || key.id}`, click: () => change(key, known, draw) }, "Change"),
       key.id === own ? null : h("button", { class: "bad", "aria-label": `Revoke ${key.name || key.id}`, click: () => revoke(key, draw) }, "Revoke")) : null]);
   const columns = [["key"], ["role"], ["speaks for"], ["may"], ["used"], ["state"], [makes ? "change" : ""]];
   const now = data.filter((key) => key.state === "in force"), over = data.filter((key) => key.state !== "in force").reverse();
@@ -72,9 +71,9 @@ async function revoke(key, draw) {
 }
 
 /** Inputs of limits and scopes, and what they say: null is no limit, or every scope. */
-function bounds(limits = {}, scopes = null) {
+function bounds(known, limits = {}, scopes = null) {
   const numbers = LIMITS.map(([limit, words]) => [limit, words, h("input", { type: "number", min: "0", step: "any", size: 8, value: limits[limit] ?? null, placeholder: "no limit", name: limit })]);
-  const boxes = SCOPES.map((scope) => [scope, h("input", { type: "checkbox", checked: scopes?.includes(scope) ?? false, name: `scope-${scope}` })]);
+  const boxes = known.map((scope) => [scope, h("input", { type: "checkbox", checked: scopes?.includes(scope) ?? false, name: `scope-${scope}` })]);
   return {
     fields: [h("fieldset", {}, h("legend", {}, "Limits (empty: none; days and months end at midnight UTC)"), h("div", { class: "row" }, numbers.map(([, words, input]) => h("label", { class: "field" }, words, input)))),
       h("fieldset", {}, h("legend", {}, "Only for (none ticked: all that its role may)"), h("div", { class: "row" }, boxes.map(([scope, box]) => h("label", {}, box, " ", scope))))],
@@ -83,8 +82,8 @@ function bounds(limits = {}, scopes = null) {
   };
 }
 
-function change(key, draw) {
-  const dialog = document.getElementById("dialog"), asked = bounds(key.limits, key.scopes);
+function change(key, known, draw) {
+  const dialog = document.getElementById("dialog"), asked = bounds(known, key.limits, key.scopes);
   const save = async (event) => {
     event.preventDefault();
     dialog.close();
@@ -95,8 +94,8 @@ function change(key, draw) {
   dialog.showModal();
 }
 
-function making({ data }, draw, made) {
-  const first = !data.length, asked = bounds();
+function making({ data, scopes: known }, draw, made) {
+  const first = !data.length, asked = bounds(known);
   const name = h("input", { name: "name", maxlength: 200, placeholder: first ? "my own key" : "what it is for" }), days = h("input", { name: "expires_days", type: "number", min: "1", max: "36500", placeholder: "never", size: 6 });
   const role = h("select", { name: "role" }, Object.entries(ROLES).map(([value, words]) => h("option", { value }, words))), person = h("input", { name: "user", maxlength: 256, placeholder: "each that it names" });
   if (first) role.value = "admin";

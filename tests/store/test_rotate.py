@@ -228,6 +228,7 @@ def test_every_sealed_column_and_every_person_is_known() -> None:
         "facts",
         "maps",
         "proposals",
+        "readings",
         "receipts",
         "waiting",
     }

@@ -53,6 +53,7 @@ log = logging.getLogger(__name__)
 
 HOUSEKEEPING_S = 10.0
 KEYS_READ_EVERY_S = 5.0
+COUNTED_A_ROUND = 200  # batches of exchanges, for the sums by hour
 RETENTION_EVERY = 360  # retention is enforced every this many rounds of housekeeping: hourly
 
 
@@ -281,6 +282,7 @@ class Gateway:
                 await self._read_places()
                 await watch_canaries(self.registry, self.store.outcomes)
                 await self.head_noter.note_in_time()
+                await self.store.usage.count(COUNTED_A_ROUND)
                 if round_ % RETENTION_EVERY == 0:
                     keep, learnt = self.settings.store, self.settings.training.keep_examples_days
                     days = keep.keep_exchanges_days, keep.keep_maps_days, learnt, keep.keep_receipts_days

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import fields
@@ -190,6 +191,7 @@ def row_of(exchange: Exchange, answer: Joiner, remotes: Mapping[str, Cloud], *, 
         target=decided.name if decided else "",
         finished_by=outcome.finished_by,
         partial=exchange.partial,
+        finds=dict(Counter(each.kind for each in exchange.get("hidden", ()))) if outcome.sent else {},
         private=private_of(exchange, answer) if keep_text else None,
     )
 

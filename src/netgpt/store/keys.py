@@ -38,7 +38,7 @@ from netgpt.store.schema import (
     KeyUse,
     PersonUse,
     delete_rows,
-    exchanges,
+    hours,
     key_use,
     keys,
     of_person,
@@ -226,7 +226,7 @@ class Limits(Part):
 
     async def of_people(self, tenant: str, now: datetime) -> list[PersonUse]:
         """What each person of a tenant asked and spent today and this month (UTC), who asked last first: figures
-        alone. People of whom nothing is kept any more are not among them."""
+        alone, of what was counted so far (`usage.count`). Who has nothing kept any more is not among them."""
         return await self._read(partial(_use_of_people, tenant=tenant, now=now))
 
 
@@ -292,22 +292,19 @@ def _use(connection: Connection, now: datetime, id: str | None = None) -> dict[s
 
 
 def _use_of_people(connection: Connection, tenant: str, now: datetime) -> list[PersonUse]:
+    """By the sums of `usage.py`: a million exchanges are some thousand rows there."""
     today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    row, month = exchanges.c, today.replace(day=1)
-    seen = func.max(row.received)
-    last = select(row.user, seen.label("seen")).where(row.tenant == tenant).group_by(row.user)
-    on_day = [func.sum(case((row.received >= today, what), else_=0)) for what in (1, row.cost)]
-    used = select(row.user, func.count().label("requests"), func.sum(row.cost).label("cost"), *on_day)
-    of_month = {
-        user: figures
-        for user, *figures in connection.execute(
-            used.where(row.tenant == tenant, row.received >= month).group_by(row.user)
-        )
-    }
+    on_day, in_month = (hours.c.hour >= int(at.timestamp() // 3600) for at in (today, today.replace(day=1)))
+    requests, cost = hours.c.figures["requests"].as_integer(), hours.c.figures["cost"].as_float()
+    counted = [
+        func.coalesce(func.sum(case((since, what))), 0) for what in (requests, cost) for since in (on_day, in_month)
+    ]
+    query = (
+        select(hours.c.user, func.max(hours.c.hour), *counted).where(hours.c.tenant == tenant).group_by(hours.c.user)
+    )
     people = [
-        PersonUse(user, at, today_requests, requests, today_cost, cost)
-        for user, at in connection.execute(last)
-        for requests, cost, today_requests, today_cost in [of_month.get(user, (0, 0.0, 0, 0.0))]
+        PersonUse(user, datetime.fromtimestamp(hour * 3600, UTC), *figures)
+        for user, hour, *figures in connection.execute(query)
     ]
     return sorted(people, key=lambda one: one.seen, reverse=True)
 

@@ -143,11 +143,11 @@ _TYPES: Final[dict[str, Any]] = {
     for kind, names in (
         (UserId, "user"),
         (UtcTime, "applied received created expires revoked used said begins ends time kept due seen"),
-        (Integer, "prompt_tokens completion_tokens rating requests number seq size tries erased_by"),
+        (Integer, "prompt_tokens completion_tokens rating requests number seq size tries erased_by hour times"),
         (BigInteger, "tokens"),
         (Float(53), "cost latitude longitude propensity"),
         (Boolean, "estimated partial given chosen"),
-        (JSON, "timings adapters scopes limits tags notice"),
+        (JSON, "timings adapters scopes limits tags notice figures"),
         (LargeBinary, "private value commitment previous tag mac"),
     )
     for name in names.split()
@@ -180,9 +180,30 @@ exchanges = _table(
     person="tenant user received id",
     time="received id",
     question="question received",
+    tenant="tenant received id",
+    status="tenant status received id",
+    route="tenant route received id",
+    model="tenant model received id",
 )
 """`question`: a keyed digest of what was asked, where the answer may be given again. `seq`, `before`, `mac`: number, id
 of the exchange before, and proof: see `ledger.py`."""
+finds = _table(
+    "finds",
+    key="exchange kind",
+    needed="tenant user received times",
+    person="tenant user",
+    kind="tenant kind received exchange",
+    time="received",
+)
+"""How many values of which kind an exchange hid in what left. Like `hours`, figures that were counted from what is kept
+elsewhere: no proof covers them."""
+hours = _table("hours", key="tenant user hour", needed="figures")
+tenant_hours = _table("tenant_hours", key="tenant hour", needed="figures")
+"""What became of a person's requests, and of all of a tenant, by hour since 1970 UTC: see `usage.py`."""
+sums = _table("sums", key="name", needed="seq")
+"""Up to which exchange something was counted."""
+readings = _table("readings", key="id", needed="tenant user time private", person="tenant user time", time="time")
+"""Who read a person's texts, when, and why. `id`: a keyed digest, so that one look leaves one row."""
 keys = _table(
     "keys",
     Column("hash", Text, nullable=False, unique=True),
@@ -305,6 +326,10 @@ class ExchangeRecord:
     """The target that finished the answer after the first one broke off."""
     partial: bool = False
     """It failed after a part of the answer was given."""
+    finds: dict[str, int] = field(default_factory=dict)
+    """How many values it hid in what left, by kind."""
+    left: int = 0
+    """Bytes that left for it, all tries together."""
 
     @property
     def person(self) -> Person:
@@ -328,6 +353,8 @@ class ExchangeRecord:
             "cost": self.cost,
             "rating": self.rating,
             "timings_ms": self.timings,
+            "finds": self.finds,
+            "left_bytes": self.left,
         }
         return figures | (self.private or {}) if texts else figures
 
@@ -356,7 +383,7 @@ class KeyUse:
 
 @dataclass(frozen=True, slots=True)
 class PersonUse:
-    """What a person asked and spent today and this month (UTC), and when they were last seen."""
+    """What a person asked and spent today and this month (UTC), and in which hour they were last seen."""
 
     user: str = field(repr=False)
     seen: datetime

@@ -27,6 +27,7 @@ from netgpt.web import (
     responses,
     routing,
     training,
+    usage,
 )
 from netgpt.web.access_log import AccessLog
 from netgpt.web.admission import LEAST_WAIT_ELSEWHERE_S, Admission, Pool, PoolStart
@@ -126,7 +127,7 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
     app.state.gateway, app.state.access, app.state.rights = gateway, access, rights
     app.state.admission, app.state.deferred = admission_of(gateway), deferred
     declare(app, DOORS)
-    for module in (responses, messages, exchanges, profiles, admin, caller, fleet, keys, routing, training):
+    for module in (responses, messages, exchanges, usage, profiles, admin, caller, fleet, keys, routing, training):
         app.include_router(module.router)
     errors.install(app)
     openapi.install(app, {door.path: door.body for door in DOORS})

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from netgpt.store.listing import Wanted
 from netgpt.store.queue import WaitingRow
 from netgpt.store.receipts import ReceiptRow
+from netgpt.store.schema import ExchangeRecord
 from netgpt.web.auth import authenticated
-from netgpt.web.rights import listed, reach, sees_texts
+from netgpt.web.rights import listed, names_people, reach, sees_texts
 
 router = APIRouter()
 
@@ -26,17 +28,41 @@ class Feedback(BaseModel):
     user: str | None = Field(None, max_length=256)
 
 
+Word = Annotated[str | None, Query(max_length=128)]
+
+
+def wanted(
+    status: Annotated[str | None, Query(max_length=16, description="complete, failed, cancelled or dry_run.")] = None,
+    route: Annotated[str | None, Query(max_length=16, description="edge, cloud or none.")] = None,
+    model: Word = None,
+    hidden: Annotated[str | None, Query(max_length=64, description="A kind that was hidden: EMAIL, ...")] = None,
+    words: Annotated[str | None, Query(max_length=128, description="Words of the reason.")] = None,
+) -> Wanted:
+    """What a list is filtered by; what is left out, or empty, is any."""
+    return Wanted(status or None, route or None, model or None, hidden or None, words or None)
+
+
+Filters = Annotated[Wanted, Depends(wanted)]
+
+
 @router.get("/v1/exchanges", tags=["exchanges"])
 async def list_exchanges(
-    request: Request, user: User = None, limit: Limit = 20, before: str | None = None
+    request: Request, filters: Filters, user: User = None, limit: Limit = 20, before: str | None = None
 ) -> dict[str, Any]:
-    """The person's own exchanges, newest first; `before` is the last id of the page before.
+    """The person's own exchanges, newest first; `before` is `next` of the page before. Where a filter is met rarely a
+    page may hold fewer rows than `limit`, or none, and still have a `next`: then older rows are to be looked at.
 
     An operator that names no person sees the figures of all people of its tenant.
     """
     gateway, caller, person = await listed(request, user)
-    rows = await gateway.store.exchanges(person, limit, before, tenant=caller.tenant, texts=False)
-    return {"object": "list", "data": [row.as_dict(texts=False) for row in rows]}
+    page = await gateway.store.listing.page(person, caller.tenant, limit, before, filters)
+    shows = names_people(caller)
+    return {"object": "list", "data": [listed_row(row, shows) for row in page.rows], "next": page.next}
+
+
+def listed_row(row: ExchangeRecord, shows_person: bool) -> dict[str, Any]:
+    """A row of a list: figures, and whose it is for those who may know."""
+    return row.as_dict(texts=False) | ({"person": row.user} if shows_person else {})
 
 
 @router.get("/v1/exchanges/{exchange_id}", tags=["exchanges"])

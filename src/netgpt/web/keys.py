@@ -35,6 +35,8 @@ HANDS_ON: Final = {
 BUDGETS: Final = ("tokens_per_day", "cost_per_day", "cost_per_month")
 """Limits that several keys could not share: whoever has one makes no keys, or each would have as much again."""
 _MOST: Final = 2**53
+COUNTED_NOW: Final = 4
+"""Batches of exchanges that are counted before the figures of people are read; the rest is on its way."""
 
 
 class Limits(BaseModel):
@@ -78,8 +80,8 @@ class KeyChange(BaseModel):
 
 @router.get("/v1/keys", tags=["keys"])
 async def list_keys(request: Request) -> dict[str, Any]:
-    """The tenant's keys, oldest first, with what each may use and has used; never a secret; `own`: the caller's, `scopes`: those that there are.
-    For operators and admins; who is bound to a person sees that person's keys alone."""
+    """The tenant's keys, oldest first, with what each may use and has used; never a secret. `own`: the caller's;
+    `scopes`: those that there are. For operators and admins; a bound one sees its person's keys alone."""
     gateway, caller = await authenticated(request)
     used = await gateway.store.limits.all_use(datetime.now(UTC))
     rows = [row for row in await gateway.store.keys() if _reaches(caller, row)]
@@ -155,8 +157,10 @@ async def revoke_key(request: Request, key_id: str) -> dict[str, Any]:
 
 @router.get("/v1/people", tags=["keys"])
 async def list_people(request: Request, limit: Annotated[int, Query(ge=1, le=1000)] = 200) -> dict[str, Any]:
-    """The people of the tenant, who asked last first: figures alone. Those who never asked are there for their keys."""
+    """The people of the tenant, who asked last first: figures alone, `last_seen` to the hour. Those who never asked
+    are there for their keys."""
     gateway, caller = await authenticated(request)
+    await gateway.store.usage.count(COUNTED_NOW)
     people = await gateway.store.limits.of_people(caller.tenant, datetime.now(UTC))
     rows = [row for row in await gateway.store.keys() if row.tenant == caller.tenant and row.revoked is None]
     names = {row.id: row.name for row in rows}

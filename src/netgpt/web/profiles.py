@@ -232,6 +232,13 @@ async def say_no(request: Request, user: str, proposal_id: str) -> dict[str, Any
     return {"id": proposal_id, "deleted": True}
 
 
+@router.get("/v1/profiles/{user}/readings", tags=["profiles"])
+async def list_readings(request: Request, user: str) -> dict[str, Any]:
+    """Who read this person's texts, newest first: when, with which key, what, and for which reason."""
+    gateway, person = await for_person(request, user)
+    return {"object": "list", "data": [each.as_dict() for each in await gateway.store.readings.of(person)]}
+
+
 @router.get("/v1/profiles/{user}/export", tags=["profiles"])
 async def export(request: Request, user: str) -> Response:
     """All that the box holds of the person, as one JSON document."""

@@ -64,6 +64,7 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "DELETE /v1/waiting/{waiting_id}": Right(Of.ROW, "forget"),
     "GET /v1/exchanges": _ROW,
     "GET /v1/exchanges/{exchange_id}": _ROW,
+    "GET /v1/usage": _ROW,
     "POST /v1/feedback": Right(Of.ROW, "ask"),
     "GET /v1/receipts": _ROW,
     "GET /v1/receipts/{receipt_id}": _ROW,
@@ -80,6 +81,7 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "GET /v1/profiles/{user}/proposals": _PROFILE,
     "POST /v1/profiles/{user}/proposals/{proposal_id}": _PROFILE,
     "DELETE /v1/profiles/{user}/proposals/{proposal_id}": _FORGET,
+    "GET /v1/profiles/{user}/readings": _PROFILE,
     "GET /v1/profiles/{user}/export": Right(Of.PROFILE, "export"),
     "GET /v1/keys": _TENANT,
     "POST /v1/keys": _KEYS,
@@ -213,6 +215,11 @@ async def reach(request: Request, row: R | None, user: str | None, param: str) -
 
 def sees_texts(caller: Caller) -> bool:
     """Operators see figures alone."""
+    return caller.role is not Role.OPERATOR
+
+
+def names_people(caller: Caller) -> bool:
+    """Whether lists tell it whose a row is: not operators, who see figures of people and not who they are."""
     return caller.role is not Role.OPERATOR
 
 

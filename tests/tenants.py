@@ -75,7 +75,7 @@ class House:
         if not found:
             return adapters, words
         rows = [read(f"SELECT * FROM {table} WHERE tenant = ? AND user = ?", *found[0]) for table in TABLES]
-        keys = read("SELECT id, role, user, revoked, limits FROM keys WHERE user = ?", found[0][1])
+        keys = read("SELECT id, role, user, revoked, limits FROM keys WHERE tenant = ? AND user = ?", *found[0])
         return adapters, words, rows, keys
 
     def found_of_others(self, tenant: str, text: str) -> list[str]:
@@ -140,6 +140,12 @@ class House:
             parked: dict[str, Any] = {"request": {}, "caller": {}, "answer": {"text": one.word}}
             row = await self.here.gateway.store.waiting.park(one.person, None, parked, WAITING, datetime.now(UTC))
             one.ids[part] = row.id
+
+    async def add_key(self, one: Somebody) -> str:
+        """One more key of this person's; of who is bound to nobody, another such."""
+        user = None if one.person.user.startswith("key_") else one.person.user
+        id, _ = await self.here.make_key(tenant=one.person.tenant, role=one.role, user=user)
+        return id
 
     def add_adapter(self) -> str:
         """One more version of the box's adapter."""

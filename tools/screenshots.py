@@ -35,7 +35,7 @@ def pictures(page: Opened, folder: Path) -> None:
     page.page.locator("text=what left, and why").first.click()
     page.page.wait_for_selector("h2:has-text('The decision')")
     shot(page.page, folder, "exchange")
-    for name in ("overview", "live", "box", "me"):
+    for name in ("overview", "live", "box", "me", "adapters", "keys"):
         page.go(name)
         shot(page.page, folder, name)
     page.go("privacy")

@@ -24,11 +24,13 @@ from netgpt.app.proposing import Proposing
 from netgpt.app.relevance import RelevanceService, open_reader
 from netgpt.app.routing import RoutingService, Telemetry, open_judge
 from netgpt.app.sessions import SessionService
+from netgpt.app.training import TrainingJobs
 from netgpt.completion.select import Selector
 from netgpt.constraints.learnt import FactReader
 from netgpt.context.location import PlaceNames
 from netgpt.context.places import Place
 from netgpt.errors import NetGPTError, StoreError
+from netgpt.fleet.box import FleetMember
 from netgpt.models.base import ChatModel, Health, RemoteModel, new_box_id
 from netgpt.models.hot_swap import SwappingEngine
 from netgpt.models.stream import join_chunks
@@ -96,6 +98,7 @@ class Gateway:
         self.registry = registry or Registry(settings.adapters_dir, proof=store.files)
         self.last_answer = last_answer(store, settings.routing.stale_answer_s)
         self.rules = InForce(settings.policy.set)  # the policy, read anew when its file changes
+        self.fleet = FleetMember(settings, self.registry)
         self.telemetry = Telemetry(settings, edge, remotes)
         self.signals = self.telemetry.signals
         self.metrics.registry.register(SignalsCollector(self.signals, self.telemetry.is_up))
@@ -121,6 +124,7 @@ class Gateway:
         self.learning = Learning(store, settings.routing, settings.remotes)
         self.proposing = Proposing(store, settings)
         self.sessions = SessionService(store, self.routing_service, self.record)
+        self.training = TrainingJobs(settings, built_in=engine is not None)
         self._tasks: list[asyncio.Task[None]] = []
         self._starting: asyncio.Task[None] | None = None
         self._stop_by: float | None = None
@@ -250,7 +254,7 @@ class Gateway:
         """Stop everything; answers under way are drained first. Safe to call twice."""
         parts: list[Callable[[], Awaitable[None]]] = [
             self._end_tasks, self.selector.close, self.telemetry.close, self.record.close,
-            self.learning.close, self.proposing.close, self.edge.close,
+            self.learning.close, self.proposing.close, self.training.close, self.edge.close,
         ]  # fmt: skip
         parts += [remote.close for remote in self.remotes.values()]
         if self.engine is not None:

@@ -34,7 +34,9 @@ ACTIONS = (
     "export",
     "forget",
     "administer",
+    "manage_keys",
     "run_box",
+    "change_box",
 )
 
 DEFAULT_CONTEXT: Mapping[str, object] = {
@@ -224,7 +226,9 @@ _FITS = {
     "hand_over": ("Information",),
     "ask": ("Box",),
     "administer": ("Box",),
+    "manage_keys": ("Box",),
     "run_box": ("Box",),
+    "change_box": ("Box",),
     "read_exchange": ("Exchange",),
     "read_profile": ("Profile",),
     "train_on": ("Exchange", "Profile"),
@@ -498,11 +502,13 @@ class InForce:
 
 
 BOX = Resource("Box")
-"""The resource of `ask`, `administer` and `run_box`."""
+"""The resource of `ask`, `administer`, `manage_keys`, `run_box` and `change_box`."""
 _DOES = {
     "ask": "ask questions",
     "administer": "run this tenant",
+    "manage_keys": "make, change or revoke keys, which the tenant's admins do",
     "run_box": "run what all tenants share, which operators and admins of the tenant local do",
+    "change_box": "change how the box works, which admins of the tenant local do",
     "disclose": "let this leave the box",
     "hand_over": "give this to a tool",
     "read_exchange": "read this exchange",

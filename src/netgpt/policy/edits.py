@@ -153,7 +153,7 @@ def _access(who: Principal) -> Iterator[AccessRequest]:
     """What each role may do with what is its own and what is another's."""
     for role, consent in product(Role, (frozenset[str](), frozenset(_PURPOSES))):
         one = replace(who, role=role.value)
-        for action in ("ask", "administer", "run_box"):
+        for action in ("ask", "administer", "manage_keys", "run_box", "change_box"):
             yield AccessRequest(one, action, BOX, {"consent": consent})
         for type_, owner in product(("Exchange", "Profile"), (one.user, "another")):
             what = Resource(type_, "", one.tenant, owner, label=Label.PERSONAL.value)
@@ -205,7 +205,8 @@ def _contexts(touched: Sequence[Rule], receivers: Sequence[Destination]) -> Iter
 
 
 _DOES: Final = {
-    "ask": "ask questions", "administer": "run the tenant", "run_box": "run the box",
+    "ask": "ask questions", "administer": "run the tenant", "run_box": "run the box", "manage_keys": "make keys",
+    "change_box": "change how the box works",
     "read_exchange": "read an exchange", "read_profile": "read a profile", "export": "take a profile along",
     "forget": "have a person forgotten", "train_on": "train on a person's answers",
 }  # fmt: skip

@@ -387,6 +387,18 @@ class KeyUse:
 
 
 @dataclass(frozen=True, slots=True)
+class PersonUse:
+    """What a person asked and spent today and this month (UTC), and in which hour they were last seen."""
+
+    user: str = field(repr=False)
+    seen: datetime
+    requests: int
+    requests_month: int
+    cost: float
+    cost_month: float
+
+
+@dataclass(frozen=True, slots=True)
 class KeyRow:
     """An API key without its secret: only the hash is ever stored."""
 

@@ -19,6 +19,8 @@ from netgpt.web import (
     conversations,
     errors,
     exchanges,
+    fleet,
+    keys,
     live,
     messages,
     openapi,
@@ -26,7 +28,9 @@ from netgpt.web import (
     policy,
     profiles,
     responses,
+    routing,
     settings,
+    training,
     usage,
 )
 from netgpt.web.access_log import AccessLog
@@ -130,7 +134,8 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
     app.state.live = live.LiveRows(gateway)
     declare(app, DOORS)
     for module in (
-        responses, messages, live, exchanges, usage, profiles, conversations, policy, admin, caller, settings,
+        responses, messages, live, exchanges, usage, profiles, conversations, policy, admin, caller, settings, fleet,
+        keys, routing, training,
     ):  # fmt: skip
         app.include_router(module.router)
     errors.install(app)

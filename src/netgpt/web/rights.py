@@ -47,7 +47,9 @@ _PROFILE = Right(Of.PROFILE, "read_profile")
 _FORGET = Right(Of.PROFILE, "forget")
 _ROW = Right(Of.ROW, "read_exchange")
 _TENANT = Right(Of.BOX, "administer")
+_KEYS = Right(Of.BOX, "manage_keys")
 _BOX = Right(Of.BOX, "run_box")
+_CHANGE = Right(Of.BOX, "change_box")
 RIGHTS: Final[Mapping[str, Right]] = {
     "POST /v1/chat/completions": Right(Of.PROFILE, "ask"),
     "POST /v1/completions": Right(Of.PROFILE, "ask"),
@@ -87,19 +89,31 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "GET /v1/profiles/{user}/readings": _PROFILE,
     "GET /v1/profiles/{user}/keys": _PROFILE,
     "GET /v1/profiles/{user}/export": Right(Of.PROFILE, "export"),
+    "GET /v1/keys": _TENANT,
+    "POST /v1/keys": _KEYS,
+    "PATCH /v1/keys/{key_id}": _KEYS,
+    "DELETE /v1/keys/{key_id}": _KEYS,
+    "GET /v1/people": _TENANT,
+    "GET /v1/lockouts": _BOX,
+    "DELETE /v1/lockouts/{address}": _BOX,
     "GET /v1/adapters": _BOX,
     "GET /v1/adapters/{adapter_id}": _BOX,
     "DELETE /v1/adapters/{adapter_id}": _BOX,
     "POST /v1/adapters/{adapter_id}/promote": _BOX,
     "POST /v1/adapters/{name}/rollback": _BOX,
     "GET /v1/caller": Right(Of.CALLER),
+    "GET /v1/training": _BOX,
+    "POST /v1/training": _BOX,
+    "DELETE /v1/training": _BOX,
+    "GET /v1/routing": _BOX,
+    "PATCH /v1/routing": _CHANGE,
     "GET /v1/models": Right(Of.CALLER),
     "GET /v1/models/{name}": Right(Of.CALLER),
     "POST /v1/embeddings": Right(Of.CALLER),
     "GET /v1/places": _BOX,
     "GET /v1/signals": _BOX,
     "GET /v1/policy": Right(Of.CALLER),
-    "PUT /v1/policy": _BOX,
+    "PUT /v1/policy": _CHANGE,
     "GET /v1/policy/rulings": _ROW,
     "POST /v1/privacy/try": Right(Of.PROFILE, "ask"),
     "GET /v1/settings": _BOX,
@@ -107,6 +121,9 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "GET /v1/privacy/exceptions": _TENANT,
     "POST /v1/privacy/exceptions": _TENANT,
     "DELETE /v1/privacy/exceptions/{word}": _TENANT,
+    "GET /v1/fleet": _BOX,
+    "PUT /v1/fleet": _BOX,
+    "PUT /v1/fleet/parts/{sha256}": _BOX,
     "GET /healthz": Right(Of.PUBLIC),
     "GET /readyz": Right(Of.PUBLIC),
     "GET /metrics": Right(Of.PUBLIC),

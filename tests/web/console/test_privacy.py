@@ -107,7 +107,7 @@ def test_what_may_not_be_put_in_force_is_refused(own_rules: Served) -> None:
     box = own_rules
     now = box.get("/v1/policy").json()
 
-    def put(rules: str, **fields: object) -> tuple[int, str]:
+    def put(rules: str, **fields: object) -> tuple[int, str | None]:
         body = {"rules": rules, "edited": now["sha256"], **fields}
         answer = box.put(body, "/v1/policy")
         return answer.status_code, answer.json().get("error", {}).get("code")

@@ -4,7 +4,10 @@ const KEY = "netgpt.key", PERSON = "netgpt.person";
 
 export const session = {
   get key() { return sessionStorage.getItem(KEY) ?? ""; },
-  set key(value) { if (value) sessionStorage.setItem(KEY, value); else sessionStorage.removeItem(KEY); },
+  set key(value) {
+    if (value) sessionStorage.setItem(KEY, value); else sessionStorage.removeItem(KEY);
+    dispatchEvent(new Event("signed"));  // what says who is signed in follows
+  },
   get person() { return sessionStorage.getItem(PERSON) ?? ""; },
   set person(value) { if (value) sessionStorage.setItem(PERSON, value); else sessionStorage.removeItem(PERSON); },
 };

@@ -15,6 +15,8 @@ const PAGES = {
   privacy: ["Privacy", PASSES, "GET /v1/receipts"],
   box: ["Box", BOX, "GET /v1/signals"],
   settings: ["Settings", WHO, "GET /v1/settings"],
+  adapters: ["Adapters", BOX, "GET /v1/adapters"],
+  keys: ["Keys", WHO, "GET /v1/keys"],
 };
 const main = document.getElementById("main"), person = document.getElementById("person");
 let leave = () => {};
@@ -64,7 +66,6 @@ function signIn() {
     try {
       await call("/v1/caller");
       dialog.close();
-      signed();
       await show();
     } catch (error) {
       session.key = before;
@@ -86,12 +87,12 @@ document.getElementById("sign").addEventListener("click", async () => {
   if (!session.key) return signIn();
   if (!(await confirmed("Sign out of this tab?", "Sign out"))) return;
   session.key = "";
-  signed();
   await show();
 });
 person.value = session.person;
 document.getElementById("who").addEventListener("submit", (event) => { event.preventDefault(); person.blur(); });
 person.addEventListener("change", () => { session.person = person.value.trim(); show(); });
 addEventListener("hashchange", show);
+addEventListener("signed", signed);
 signed();
 show();

@@ -30,6 +30,7 @@ VISIBILITY: Final = {name: GROUPS.get(row["group"], "own") for name, row in INTE
 operator: the tenant's or the box's, for operators and admins; anyone: with a key; public: without one."""
 REFUSED: Final = (400, 401, 403, 404, 405, 409, 422, 501)
 SAMPLES: Final[dict[str, Any]] = {
+    "rules": '@id("none") forbid (principal, action, resource);', "edited": "0" * 64,
     "messages": [{"role": "user", "content": "tell [EMAIL_1] what I like"}], "rating": -1, "text": "likes nothing",
     "purpose": "training", "given": False, "input": "some words", "word": "harmless",
     "max_tokens": 99, "prompt": "tell [EMAIL_1] what I like",

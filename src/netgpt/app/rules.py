@@ -17,6 +17,7 @@ from netgpt.app.gateway import Gateway
 from netgpt.app.settings_file import SettingsFile
 from netgpt.errors import NetGPTError, RequestError, SettingsError
 from netgpt.files import open_own, read_text, why_not
+from netgpt.fleet.box import policy_file
 from netgpt.models.download import write_whole
 from netgpt.policy import MEDIA, READY_MADE, TEXT, Destination, Policy, own_text
 from netgpt.policy.edits import KindsOf, RuleChange, failed_cases, more_allowed, rule_changes
@@ -58,6 +59,8 @@ def why_not_editable(gateway: Gateway) -> str | None:
         if (own := _own_file(gateway)).exists():
             return f"{own} is there already: name it in policy.set, or move it away"
         path = file.path
+    elif path == policy_file(gateway.settings.home):
+        return "the control of the fleet sends the rules of this box: they are edited there"
     folder = path.resolve().parent
     return None if os.access(folder, os.W_OK) else f"the box may not write in {folder}"
 

@@ -95,28 +95,28 @@ def test_hostile_markdown_is_text_and_takes_no_time(ada: Opened, said: Said, tex
     assert ada.is_narrow_enough() and ada.page.title().endswith("NetGPT")
 
 
-def test_an_answer_is_stopped_and_what_came_stays(browser: Browser, tmp_path: Path) -> None:
-    long = " ".join(f"word{n}" for n in range(400))
-    with (
-        FaultyCloud(long, delay_s=0.05) as cloud,
-        Served(tmp_path / "slow", cloud=cloud) as box,
-        opened(browser, box, person="ada") as ada,
-    ):
-        ada.page.select_option("form select", "netgpt/cloud")
-        ada.page.fill("#ask", "tell me much")
-        ada.page.press("#ask", "Enter")
-        ada.page.wait_for_selector(".answer:has-text('word3')")
-        ada.page.click("nav a[href='#/me']")  # it goes on while another page is shown
-        ada.page.wait_for_selector("h1:has-text('Me')")
-        ada.page.click("nav a[href='#/chat']")
-        ada.page.wait_for_selector(".answer:has-text('word9')")
-        ada.page.press("#ask", "Escape")
-        ada.page.wait_for_selector("[role=alert]:has-text('Stopped by you')")
-        assert "word9" in last_turn(ada.page) and "word399" not in last_turn(ada.page)
-        wait_until(lambda: box.get("/v1/exchanges?user=ada").json()["data"][0]["status"] == "cancelled", 60)
-        ada.page.reload()
-        ada.page.locator(".history a").first.click()
-        ada.page.wait_for_selector(".turn.box:has-text('Stopped: this is not the whole answer')")
+def test_an_answer_is_stopped_and_what_came_stays(browser: Browser, box: Served, said: Said) -> None:
+    assert box.cloud is not None
+    said.text, box.cloud.delay_s = " ".join(f"word{n}" for n in range(400)), 0.05
+    try:
+        with opened(browser, box, person="sam") as sam:
+            sam.page.select_option("form select", "netgpt/cloud")
+            sam.page.fill("#ask", "tell me much")
+            sam.page.press("#ask", "Enter")
+            sam.page.wait_for_selector(".answer:has-text('word3')")
+            sam.page.click("nav a[href='#/me']")  # it goes on while another page is shown
+            sam.page.wait_for_selector("h1:has-text('Me')")
+            sam.page.click("nav a[href='#/chat']")
+            sam.page.wait_for_selector(".answer:has-text('word9')")
+            sam.page.press("#ask", "Escape")
+            sam.page.wait_for_selector("[role=alert]:has-text('Stopped by you')")
+            assert "word9" in last_turn(sam.page) and "word399" not in last_turn(sam.page)
+            wait_until(lambda: box.get("/v1/exchanges?user=sam").json()["data"][0]["status"] == "cancelled", 60)
+            sam.page.reload()
+            sam.page.locator(".history a").first.click()
+            sam.page.wait_for_selector(".turn.box:has-text('Stopped: this is not the whole answer')")
+    finally:
+        said.text, box.cloud.delay_s = None, 0.0
 
 
 def test_a_cut_answer_is_marked(ada: Opened, box: Served, said: Said) -> None:

@@ -67,23 +67,23 @@ def test_who_speaks_for_me_and_who_read_my_texts_is_shown_to_the_person(browser:
             assert ada.barriers() == []
 
 
-def test_a_person_takes_all_along_and_is_forgotten_also_with_the_cloud_cut(browser: Browser, tmp_path: Path) -> None:
-    with (
-        FaultyCloud() as cloud,
-        Served(tmp_path / "cut", cloud=cloud) as box,
-        opened(browser, box, person="eve") as eve,
-    ):
+def test_a_person_takes_all_along_and_is_forgotten_also_with_the_cloud_cut(browser: Browser, box: Served) -> None:
+    assert box.cloud is not None
+    with opened(browser, box, person="eve") as eve:
         eve.ask("remember the word Xylophagous")
-        cloud.stop()
-        eve.go("me")
-        with eve.page.expect_download() as download:
-            eve.page.click("text=Export everything")
-        assert "Xylophagous" in Path(download.value.path()).read_text()
-        eve.page.click("text=Forget me")
-        eve.page.locator("dialog button.main").click()
-        eve.page.wait_for_selector("[role=status]:has-text('eve is forgotten')")
-        assert "exchanges" in eve.page.locator("main").inner_text()
-        assert box.get("/v1/profiles/eve/conversations").json()["data"] == []
+        box.cloud.stop()
+        try:
+            eve.go("me")
+            with eve.page.expect_download() as download:
+                eve.page.click("text=Export everything")
+            assert "Xylophagous" in Path(download.value.path()).read_text()
+            eve.page.click("text=Forget me")
+            eve.page.locator("dialog button.main").click()
+            eve.page.wait_for_selector("[role=status]:has-text('eve is forgotten')")
+            assert "exchanges" in eve.page.locator("main").inner_text()
+        finally:
+            box.cloud.start()
+    assert box.get("/v1/profiles/eve/conversations").json()["data"] == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -11,7 +11,8 @@ from browser import HOSTILE, Opened, opened
 from playwright.sync_api import Browser
 from serving import Served
 
-from netgpt.policy import own_text
+from netgpt.policy import Policy, own_text
+from netgpt.settings import load_settings
 from netgpt.testing.server import FaultyCloud
 
 pytestmark = pytest.mark.slow
@@ -22,13 +23,18 @@ NAMES_MAY_LEAVE = """
 permit (principal, action == Action::"disclose", resource)
 when { resource.kind == "PERSON" && resource.label == "personal" };
 """
+RULES = f"""{own_text("balanced")[0]}
+// Nothing of Bob's leaves.
+@id("nothing-of-bobs")
+forbid (principal == Person::"local/bob", action == Action::"disclose", resource);
+"""
 
 
 @pytest.fixture(scope="module")
 def own_rules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A box whose rules are a file of its owner's."""
     home = tmp_path_factory.mktemp("rules")
-    (home / "own.cedar").write_text(own_text("balanced")[0])
+    (home / "own.cedar").write_text(RULES)
     with FaultyCloud() as cloud, Served(home, cloud=cloud, policy__set=str(home / "own.cedar")) as box:
         yield box
 
@@ -80,7 +86,7 @@ def test_rules_are_tried_refused_edited_and_in_force_from_the_next_request_on(
         rules.fill("permit (principal, action, resource")
         ada.page.click("text=Try the edit")
         ada.page.wait_for_selector("[role=alert]:has-text('not a Cedar policy')")
-        rules.fill(own_text("balanced")[0] + NAMES_MAY_LEAVE)
+        rules.fill(RULES + NAMES_MAY_LEAVE)
         ada.page.click("text=Try the edit")
         ada.page.wait_for_selector("td:has-text('personal identity (PERSON) as exact')")
         assert "[PERSON_1]" in ada.page.locator("section[aria-label^='Now']").inner_text()
@@ -88,7 +94,7 @@ def test_rules_are_tried_refused_edited_and_in_force_from_the_next_request_on(
         ada.page.click("button:has-text('Put in force')")
         ada.page.wait_for_selector("dialog:has-text('More would leave')")
         ada.page.locator("dialog >> text=Cancel").click()
-        assert (box.home / "own.cedar").read_text() == own_text("balanced")[0]
+        assert (box.home / "own.cedar").read_text() == RULES
         ada.page.click("button:has-text('Put in force')")
         ada.page.wait_for_selector("dialog:has-text('More would leave')")
         ada.page.locator("dialog button.main").click()
@@ -137,28 +143,18 @@ def test_an_edited_ready_made_set_becomes_a_file_of_the_owners_that_counts_at_on
     tmp_path: Path,
 ) -> None:
     (tmp_path / "netgpt.toml").write_text('# my box\nlog_level = "info"\n')
-    with FaultyCloud() as cloud:
-        with Served(tmp_path, cloud=cloud) as box:
-            now = box.get("/v1/policy").json()
-            body = {"rules": now["own"] + NAMES_MAY_LEAVE, "edited": now["sha256"], "even_if_more_may_leave": True}
-            assert box.put(body, "/v1/policy").status_code == 200
-            box.ask("Call Zbigniew Brzezicki tomorrow")
-            assert b"Zbigniew Brzezicki" in cloud.received[-1].body
-            after = box.get("/v1/policy").json()
-            assert after["name"] == str(tmp_path / "policy.cedar") and after["editable"]["here"]
-            assert "policy.set" not in box.get("/v1/settings").json()["waiting"]
-        assert (tmp_path / "netgpt.toml").read_text().startswith("# my box\n")
-        with Served(tmp_path, cloud=cloud) as box:
-            assert box.get("/v1/policy").json()["sha256"] == after["sha256"]
-
-
-def test_a_set_that_the_environment_names_is_edited_there(tmp_path: Path) -> None:
-    with FaultyCloud() as cloud, Served(tmp_path, cloud=cloud, policy__set="strict") as box:
+    with FaultyCloud() as cloud, Served(tmp_path, cloud=cloud) as box:
         now = box.get("/v1/policy").json()
-        assert not now["editable"]["here"] and "environment" in now["editable"]["why_not"]
         body = {"rules": now["own"] + NAMES_MAY_LEAVE, "edited": now["sha256"], "even_if_more_may_leave": True}
-        assert box.put(body, "/v1/policy").json()["error"]["code"] == "not_editable"
-        assert not (tmp_path / "policy.cedar").exists()
+        assert box.put(body, "/v1/policy").status_code == 200
+        box.ask("Call Zbigniew Brzezicki tomorrow")
+        assert b"Zbigniew Brzezicki" in cloud.received[-1].body
+        after = box.get("/v1/policy").json()
+        assert after["name"] == str(tmp_path / "policy.cedar") and after["editable"]["here"]
+        assert "policy.set" not in box.get("/v1/settings").json()["waiting"]
+    assert (tmp_path / "netgpt.toml").read_text().startswith("# my box\n")
+    named = load_settings(tmp_path / "netgpt.toml", {}).policy.set
+    assert Policy.load(named).digest == after["sha256"] != now["sha256"]
 
 
 def test_the_chain_is_checked_part_by_part(ada: Opened, box: Served) -> None:
@@ -174,21 +170,19 @@ def test_the_chain_is_checked_part_by_part(ada: Opened, box: Served) -> None:
     assert box.get("/v1/receipts/verify?after=nonsense").status_code == 400
 
 
-def test_each_role_sees_of_the_rules_what_it_may(browser: Browser, tmp_path: Path) -> None:
-    (tmp_path / "own.cedar").write_text(own_text("balanced")[0] + NAMES_MAY_LEAVE.replace("Names", "Names of Bob's"))
-    with FaultyCloud() as cloud, Served(tmp_path / "h", cloud=cloud, policy__set=str(tmp_path / "own.cedar")) as box:
-        made = {role: box.netgpt("keys", "create", "--name", role, "--role", role, *more, "--json").stdout
-                for role, more in {"user": ("--user", "ada"), "operator": (), "admin": ()}.items()}  # fmt: skip
-        key = {role: json.loads(text)["secret"] for role, text in made.items()}
-        with opened(browser, box, key=key["user"]) as user:
-            user.go("privacy")
-            text = user.page.locator("main").inner_text()
-            assert "names-as-they-are" in text and "Bob" not in text and str(tmp_path) not in user.page.content()
-            assert "Two tenants never" in user.page.locator("main").text_content()  # type: ignore[operator]
-            assert user.page.locator("text=Edit the rules").count() == 0
-        with opened(browser, box, key=key["operator"]) as operator:
-            operator.go("privacy")
-            assert "rules are put in force by admins" in operator.page.locator("main").text_content()  # type: ignore[operator]
-        with opened(browser, box, key=key["admin"]) as admin:
-            admin.go("privacy")
-            assert admin.page.locator("button:has-text('Put in force')").count() == 1
+def test_each_role_sees_of_the_rules_what_it_may(browser: Browser, own_rules: Served) -> None:
+    """The last one here: the box has keys from now on."""
+    made = {role: own_rules.netgpt("keys", "create", "--name", role, "--role", role, *more, "--json").stdout
+            for role, more in {"user": ("--user", "ada"), "operator": (), "admin": ()}.items()}  # fmt: skip
+    key = {role: json.loads(text)["secret"] for role, text in made.items()}
+    with opened(browser, own_rules, key=key["user"]) as user:
+        user.go("privacy")
+        text = user.page.locator("main").text_content() or ""
+        assert "nothing-of-bobs" in text and "Bob" not in text and "Two tenants never" in text
+        assert str(own_rules.home) not in user.page.content() and "Edit the rules" not in text
+    with opened(browser, own_rules, key=key["operator"]) as operator:
+        operator.go("privacy")
+        assert "rules are put in force by admins" in (operator.page.locator("main").text_content() or "")
+    with opened(browser, own_rules, key=key["admin"]) as admin:
+        admin.go("privacy")
+        assert admin.page.locator("button:has-text('Put in force')").count() == 1

@@ -6,7 +6,7 @@ import { confirmed, fill, h, table, tell, when } from "../dom.js";
 import { proposal, proposed } from "../proposals.js";
 
 const LABELS = { public: "public: may leave", personal: "personal: never leaves", sensitive: "sensitive: never leaves, keeps its question here" };
-const SHOWN = 20;
+const SHOWN = 10;
 
 export async function page({ signal }) {
   const place = h("section", { "aria-label": "Facts" });

@@ -2,29 +2,27 @@
 
 import { h, s } from "./dom.js";
 
-/** Bars of the last hours: requests answered on the box and elsewhere. `rows`: exchanges, newest first. */
-export function byHour(rows, hours = 24) {
-  const now = Math.floor(Date.now() / 3_600_000);
-  const counts = Array.from({ length: hours }, () => ({ edge: 0, cloud: 0 }));
-  for (const row of rows) {
-    const at = hours - 1 - (now - Math.floor(Date.parse(row.received) / 3_600_000));
-    if (at >= 0 && at < hours) counts[at][row.route === "edge" ? "edge" : "cloud"] += 1;
-  }
-  const most = Math.max(1, ...counts.map((each) => each.edge + each.cloud)), width = 600 / hours;
-  const bars = counts.flatMap((each, at) => {
-    const low = (each.edge / most) * 90, high = (each.cloud / most) * 90, x = at * width + 1;
-    return [
-      s("rect", { x, y: 100 - low, width: width - 2, height: low, class: "fill-edge" }),
-      s("rect", { x, y: 100 - low - high, width: width - 2, height: high, class: "fill-cloud" }),
-    ];
+/** Bars of the last hours: requests answered on the box, elsewhere, and failed. `usage`: what `/v1/usage` tells. */
+export function byHour(usage) {
+  const hours = usage.data, parts = [["edge", "fill-edge"], ["elsewhere", "fill-cloud"], ["failed", "fill-bad"]];
+  const most = Math.max(1, ...hours.map((each) => each.requests)), width = 600 / hours.length;
+  const bars = hours.flatMap((each, at) => {
+    let top = 100;
+    return parts.map(([name, colour]) => {
+      const height = (each[name] / most) * 90;
+      top -= height;
+      return s("rect", { x: at * width + 1, y: top, width: width - 2, height, class: colour });
+    });
   });
-  const kept = rows.length ? Math.round((100 * rows.filter((row) => row.route === "edge").length) / rows.length) : 0;
-  const words = `${rows.length} requests shown, ${kept} % answered on the box; at most ${most} in an hour of the last ${hours}.`;
+  const { total } = usage, kept = total.requests ? Math.round((100 * total.edge) / total.requests) : 0;
+  const hidden = Object.values(total.hidden).reduce((sum, count) => sum + count, 0);
+  const words = [`${total.requests.toLocaleString("en")} requests in ${hours.length} hours`, `${kept} % answered on the box`, `${hidden.toLocaleString("en")} values hidden`,
+    total.failed ? `${total.failed} failed` : "", total.p50_ms ? `half within ${Math.round(total.p50_ms).toLocaleString("en")} ms` : "", total.cost ? `cost ${Number(total.cost.toPrecision(3))}` : ""].filter(Boolean).join(", ");
   return h("figure", { class: "card" },
     s("svg", { viewBox: "0 0 600 115", class: "chart", role: "img", "aria-label": words }, bars,
       s("line", { x1: 0, x2: 600, y1: 100, y2: 100, class: "stroke" }),
-      s("text", { x: 0, y: 112 }, `${hours} h ago`), s("text", { x: 600, y: 112, "text-anchor": "end" }, "now")),
-    h("figcaption", { class: "small soft" }, words, " ", h("span", { class: "edge" }, "■ box "), h("span", { class: "cloud" }, "■ elsewhere")));
+      s("text", { x: 0, y: 112 }, `${hours.length} h ago`), s("text", { x: 600, y: 112, "text-anchor": "end" }, `now, at most ${most} an hour`)),
+    h("figcaption", { class: "small soft" }, `${words}. `, h("span", { class: "edge" }, "■ box "), h("span", { class: "cloud" }, "■ elsewhere "), h("span", { class: "bad" }, "■ failed")));
 }
 
 /** Where a request's time went: one bar a stage. `timings`: milliseconds by stage. */

@@ -33,7 +33,7 @@ export function table(caption, columns, rows, none = "Nothing yet.") {
   const cell = (tag, content, numeric) => h(tag, numeric ? { class: "n" } : {}, content);
   const head = columns.map(([title, numeric]) => h("th", { scope: "col", class: numeric ? "n" : null }, title));
   const body = rows.map((row) => h("tr", {}, row.map((content, at) => cell("td", content ?? "", columns[at][1]))));
-  return h("div", { class: columns.length > 4 ? "scroll wide" : "scroll", tabindex: "0", role: "region", "aria-label": caption },
+  return h("div", { class: columns.length > 4 ? "scroll wide" : "scroll", tabindex: "0", role: "group", "aria-label": caption },
     h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)));
 }
 
@@ -43,6 +43,22 @@ export function tell(text) {
   place.textContent = text;
   clearTimeout(tell.timer);
   tell.timer = setTimeout(() => { place.textContent = ""; }, 6000);
+}
+
+/** A button that copies what `text()` gives, and says so. */
+export function copyButton(text, label) {
+  return h("button", { type: "button", class: "quiet", "aria-label": label, click: async () => {
+    try {
+      await navigator.clipboard.writeText(text());
+    } catch {  // not allowed, or no https: the old way
+      const area = h("textarea", { class: "skip" }, text());
+      document.body.append(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+    }
+    tell("Copied.");
+  } }, "Copy");
 }
 
 /** Ask for a yes; true where it was given. */

@@ -23,7 +23,8 @@ pytestmark = pytest.mark.slow
 
 INTENT: Final = tomllib.loads(Path(__file__).with_name("rights.toml").read_text(encoding="utf-8"))
 GROUPS: Final = {
-    "rows": "tenant", "lists": "tenant", "sums": "tenant", "box": "operator", "tenant": "operator", "anyone": "anyone", "public": "public"
+    "rows": "tenant", "lists": "tenant", "sums": "tenant", "weighed": "tenant", "box": "operator", "tenant": "operator",
+    "anyone": "anyone", "public": "public",
 }  # fmt: skip
 VISIBILITY: Final = {name: GROUPS.get(row["group"], "own") for name, row in INTENT["operations"].items()}
 """Who reaches what. own: the person that the key speaks for; tenant: operators see figures of all their people, too;

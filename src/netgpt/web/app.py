@@ -13,7 +13,20 @@ from netgpt import __version__
 from netgpt.app.gateway import Gateway
 from netgpt.exchange import Exchange
 from netgpt.routing.candidates import AUTO
-from netgpt.web import admin, caller, errors, exchanges, live, messages, openapi, peers, profiles, responses, usage
+from netgpt.web import (
+    admin,
+    caller,
+    errors,
+    exchanges,
+    live,
+    messages,
+    openapi,
+    peers,
+    profiles,
+    responses,
+    usage,
+    what_if,
+)
 from netgpt.web.access_log import AccessLog
 from netgpt.web.admission import LEAST_WAIT_ELSEWHERE_S, Admission, Pool, PoolStart
 from netgpt.web.auth import AuthMiddleware, LimitsMiddleware
@@ -114,7 +127,7 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
     app.state.admission, app.state.deferred = admission_of(gateway), deferred
     app.state.live = live.LiveRows(gateway)
     declare(app, DOORS)
-    for module in (responses, messages, live, exchanges, usage, profiles, admin, caller):
+    for module in (responses, messages, live, exchanges, what_if, usage, profiles, admin, caller):
         app.include_router(module.router)
     errors.install(app)
     openapi.install(app, {door.path: door.body for door in DOORS})

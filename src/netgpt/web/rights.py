@@ -64,6 +64,7 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "GET /v1/exchanges": _ROW,
     "GET /v1/exchanges/stream": _ROW,
     "GET /v1/exchanges/{exchange_id}": _ROW,
+    "POST /v1/exchanges/{exchange_id}/what-if": _ROW,
     "GET /v1/usage": _ROW,
     "POST /v1/feedback": Right(Of.ROW, "ask"),
     "GET /v1/receipts": _ROW,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import orjson
 import pytest
 from decisions import RULES, SITUATIONS, link, links, priced, situation
-from hypothesis import given
+from hypothesis import given, settings
 
 from netgpt.errors import ModelUnavailable, RequestError
 from netgpt.routing.bandit import Belief
@@ -51,6 +51,7 @@ def conditions(change: Change) -> Conditions:
     return Conditions(difficulty=change.to)
 
 
+@settings(max_examples=40)
 @given(SITUATIONS)
 def test_the_same_figures_come_out(one: Situation) -> None:
     for learner in (None, Learnt()):
@@ -64,6 +65,7 @@ def test_the_same_figures_come_out(one: Situation) -> None:
             )
 
 
+@settings(max_examples=40)
 @given(SITUATIONS)
 def test_every_change_that_is_told_comes_true(one: Situation) -> None:
     then = what_if_of(one)

@@ -59,8 +59,8 @@ class Record:
     reads_if_written = frozenset(
         {
             "person", "chosen", "messages", "completion", "outbound", "outbounds", "block_reason", "hidden",
-            "generalised", "kept", "policy", "label", "decision", "counterfactual", "weighed", "outcome", "stream", "restoring",
-            "checked", "choosing",
+            "generalised", "kept", "policy", "label", "decision", "counterfactual", "weighed", "outcome", "stream",
+            "restoring", "checked", "choosing",
         }
     )  # fmt: skip
     """It also runs where an earlier stage failed. Listeners see ended exchanges as this stage does."""

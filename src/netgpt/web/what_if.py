@@ -1,5 +1,7 @@
-"""POST /v1/exchanges/{id}/what-if: the decision of an exchange taken again with another round trip, price, difficulty or
-preset, from what was kept of it, by the objective that decides. Figures and names of targets: no word of anybody's."""
+"""POST /v1/exchanges/{id}/what-if: a decision taken again with another round trip, price, difficulty or preset.
+
+From what was kept of it, by the objective that decides. Figures and names of targets: no word of anybody's.
+"""
 
 from __future__ import annotations
 

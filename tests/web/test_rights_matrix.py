@@ -33,6 +33,7 @@ BODIES: Final[dict[str, Any]] = {
     "POST /v1/messages/count_tokens": {"messages": [{"role": "user", "content": "hello"}]},
     "POST /v1/moderations": {"input": "some words"}, "POST /v1/privacy/exceptions": {},
     "POST /v1/adapters/{adapter_id}/promote": {"unjudged": True},
+    "POST /v1/exchanges/{exchange_id}/reports": {"what": "missed_find", "text": "some words"},
 }  # fmt: skip
 DELETED: Final = {
     "DELETE /v1/waiting/{waiting_id}": "waiting_id", "DELETE /v1/responses/{response_id}": "response_id",
@@ -40,6 +41,7 @@ DELETED: Final = {
     "DELETE /v1/profiles/{user}/examples/{example_id}": "example_id",
     "DELETE /v1/profiles/{user}/proposals/{proposal_id}": "proposal_id",
     "POST /v1/profiles/{user}/proposals/{proposal_id}": "proposal_id",
+    "DELETE /v1/reports/{report_id}": "report_id",
 }  # fmt: skip
 """What is planted anew where it was deleted, or answered."""
 CHAT: Final = "POST /v1/chat/completions"
@@ -50,6 +52,8 @@ ASKING: Final = (CHAT, RESPONSES, MESSAGES, COMPLETIONS)
 FIELD: Final = {CHAT: "messages", MESSAGES: "messages", RESPONSES: "input", COMPLETIONS: "prompt"}
 NOT_HERE: Final = ("POST /v1/moderations",)
 """Who is let in is told that nothing here does it."""
+IN_BODY: Final = ("POST /v1/feedback", "POST /v1/exchanges/{exchange_id}/reports")
+"""Bodies that name the person."""
 ABOUT_ONE: Final = ("POST /v1/feedback", "POST /v1/profiles/{user}/examples")
 """Bodies that name an exchange."""
 
@@ -124,7 +128,8 @@ def prepared(house: House, cell: Cell) -> Asked:
         if path.endswith("rollback"):
             house.here.gateway.registry.promote(names["adapter_id"])
     path = path.format_map({"name": "netgpt"} | owner.ids | names)
-    params = {"user": user} if user is not None and "{user}" not in operation and method != "POST" else {}
+    in_query = method != "POST" or operation.endswith("/what-if")
+    params = {"user": user} if user is not None and "{user}" not in operation and in_query else {}
     body: dict[str, Any] | None = BODIES.get(operation)
     if operation in ASKING:
         messages = [{"role": "user", "content": "tell [EMAIL_1]"}]
@@ -134,7 +139,11 @@ def prepared(house: House, cell: Cell) -> Asked:
     elif body is not None:
         own = {"word": word_of(cell.tenant)} if operation.endswith("exceptions") else {}
         body = body | own | ({"exchange": owner.ids["exchange_id"]} if operation in ABOUT_ONE else {})
-    if body is not None and user is not None and operation in (*ASKING, "POST /v1/feedback"):
+    if (
+        body is not None
+        and user is not None
+        and operation in (*ASKING, "POST /v1/feedback", "POST /v1/exchanges/{exchange_id}/reports")
+    ):
         body |= {"metadata": {"user_id": user}} if operation == MESSAGES else {"user": user}
     if cell.group == "lists":
         params |= {"limit": "200"}

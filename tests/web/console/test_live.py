@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from browser import HOSTILE, Opened, Said, opened
+from browser import HOSTILE, Guarded, Opened, Said, opened
 from playwright.sync_api import Browser, expect
 from serving import Served
-
-from netgpt.testing.server import FaultyCloud
 
 pytestmark = pytest.mark.slow
 
@@ -91,20 +85,8 @@ def test_older_ones_are_a_page_away(browser: Browser, box: Served, said: Said) -
         assert len(rows(page)) == 52 and page.page.locator("button:has-text('Older')").is_hidden()
 
 
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, dict[str, str]]]:
-    """A box with a key of each role, and their secrets."""
-    with FaultyCloud() as cloud, Served(tmp_path_factory.mktemp("guarded") / "keys", cloud=cloud) as box:
-        made = {"user": ("--user", "ada"), "operator": (), "admin": ()}
-        keys = {
-            role: json.loads(box.netgpt("keys", "create", "--name", role, "--role", role, *more, "--json").stdout)
-            for role, more in made.items()
-        }
-        yield box, {role: key["secret"] for role, key in keys.items()}
-
-
-def test_each_role_sees_what_it_may(browser: Browser, guarded: tuple[Served, dict[str, str]], tmp_path: Path) -> None:
-    box, keys = guarded
+def test_each_role_sees_what_it_may(browser: Browser, guarded: Guarded) -> None:
+    box, keys = guarded.box, guarded.keys
     box.key = keys["user"]
     with opened(browser, box, key=keys["operator"]) as operator, opened(browser, box, key=keys["user"]) as user:
         for page in (operator, user):

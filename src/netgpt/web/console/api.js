@@ -37,11 +37,24 @@ export const may = async (operation) => (await caller())?.operations.includes(op
 /** The same person's path: anonymous where nobody is named. */
 export const mine = () => `/v1/profiles/${encodeURIComponent(session.person || "anonymous")}`;
 
+// Why another person's texts are read, by that person: said once in a tab, and seen by them.
+const reasons = new Map();
+let why = null, asking = null;
+
+/** Let `ask(words)` ask the reader for a reason where the box wants one; it resolves to the reason, or to nothing. */
+export function asksForReasons(ask) { why = ask; }
+
 /** Ask for JSON. Raises Refused, also where nobody answers. */
 export async function call(path, { method = "GET", body, signal } = {}) {
   const response = await sent(path, method, body, signal);
-  if (!response.ok) throw await refusal(response);
-  return response.status === 204 ? null : response.json();
+  if (response.ok) return response.status === 204 ? null : response.json();
+  const error = await refusal(response);
+  if (error.code !== "reason_needed" || !why) throw error;
+  asking ??= why(error.message).finally(() => { asking = null; });
+  const reason = await asking;
+  if (!reason) throw error;
+  reasons.set(session.person, reason);
+  return call(path, { method, body, signal });
 }
 
 /** With the person's name, where one is given: operators see all people of their tenant else. */
@@ -82,6 +95,7 @@ async function* events(body) {
 async function sent(path, method, body, signal) {
   const headers = {};
   if (session.key) headers.authorization = `Bearer ${session.key}`;
+  if (reasons.has(session.person)) headers["x-netgpt-reason"] = encodeURIComponent(reasons.get(session.person));
   if (body !== undefined) headers["content-type"] = "application/json";
   try {
     return await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal });

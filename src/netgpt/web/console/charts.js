@@ -25,18 +25,23 @@ export function byHour(usage) {
     h("figcaption", { class: "small soft" }, `${words}. `, h("span", { class: "edge" }, "■ box "), h("span", { class: "cloud" }, "■ elsewhere "), h("span", { class: "bad" }, "■ failed")));
 }
 
-/** Where a request's time went: one bar a stage. `timings`: milliseconds by stage. */
+/** Where a request's time went: one bar a stage, and a line where the first word came. `timings`: milliseconds by stage. */
 export function waterfall(timings) {
   const stages = Object.entries(timings).filter(([name]) => !["total", "first_token"].includes(name));
   const whole = Math.max(1, timings.total ?? 0, stages.reduce((sum, [, value]) => sum + value, 0));
+  const first = timings.first_token, place = (value) => 110 + (value / whole) * 420, height = stages.length * 18 + 6;
   let at = 0;
   const rows = stages.map(([name, value], row) => {
-    const x = 110 + (at / whole) * 420, width = Math.max(1.5, (value / whole) * 420);
+    const x = place(at), width = Math.max(1.5, (value / whole) * 420);
     at += value;
     return s("g", {}, s("text", { x: 104, y: row * 18 + 13, "text-anchor": "end" }, name),
       s("rect", { x, y: row * 18 + 3, width, height: 12, class: "fill-cloud" }),
       s("text", { x: Math.min(x + width + 4, 545), y: row * 18 + 13 }, `${value.toFixed(1)} ms`));
   });
-  const words = stages.map(([name, value]) => `${name} ${value.toFixed(1)} ms`).join(", ");
-  return s("svg", { viewBox: `0 0 600 ${stages.length * 18 + 6}`, class: "chart", role: "img", "aria-label": words }, rows);
+  const mark = first === undefined ? [] : [s("line", { x1: place(first), x2: place(first), y1: 0, y2: height, class: "stroke-first" }),
+    s("text", { x: Math.min(place(first) + 4, 500), y: height + 10 }, `first word ${first.toFixed(1)} ms`)];
+  const words = [...stages.map(([name, value]) => `${name} ${value.toFixed(1)} ms`), ...(first === undefined ? [] : [`first word after ${first.toFixed(1)} ms`]),
+    ...(timings.total === undefined ? [] : [`all in ${timings.total.toFixed(1)} ms`])].join(", ");
+  return [s("svg", { viewBox: `0 0 600 ${height + 16}`, class: "chart", role: "img", "aria-label": words }, rows, mark),
+    timings.total === undefined ? null : h("p", { class: "small soft" }, `${timings.total.toFixed(0)} ms in all.`)];
 }

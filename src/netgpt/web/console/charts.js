@@ -39,7 +39,7 @@ export function waterfall(timings) {
       s("text", { x: Math.min(x + width + 4, 545), y: row * 18 + 13 }, `${value.toFixed(1)} ms`));
   });
   const mark = first === undefined ? [] : [s("line", { x1: place(first), x2: place(first), y1: 0, y2: height, class: "stroke-first" }),
-    s("text", { x: Math.min(place(first) + 4, 500), y: height + 10 }, `first word ${first.toFixed(1)} ms`)];
+    s("text", { x: place(first) + (first > whole / 2 ? -4 : 4), y: height + 10, "text-anchor": first > whole / 2 ? "end" : "start" }, `first word ${first.toFixed(1)} ms`)];
   const words = [...stages.map(([name, value]) => `${name} ${value.toFixed(1)} ms`), ...(first === undefined ? [] : [`first word after ${first.toFixed(1)} ms`]),
     ...(timings.total === undefined ? [] : [`all in ${timings.total.toFixed(1)} ms`])].join(", ");
   return [s("svg", { viewBox: `0 0 600 ${height + 16}`, class: "chart", role: "img", "aria-label": words }, rows, mark),

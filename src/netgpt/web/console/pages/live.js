@@ -96,7 +96,7 @@ function listed(rows, none) {
     h("a", { href: `#/exchange/${row.id}` }, when(row.received)), ...(people ? [row.person ?? ""] : []), ...(asks ? [h("span", { class: "asked" }, row.asked ?? "")] : []),
     h("span", { class: row.route === "edge" ? "edge" : "cloud" }, row.arm || row.route),
     row.left_bytes ? `${row.left_bytes.toLocaleString("en")} B` : "nothing", hidden(row.finds), ms(row.timings_ms?.total), String(row.cost || ""),
-    h("span", { class: row.status === "failed" ? "bad" : null }, row.status), h("span", { class: "soft" }, row.reason ?? ""),
+    h("span", { class: row.status === "failed" ? "bad" : null }, row.status), h("span", { class: "soft why" }, row.reason ?? ""),
   ]), none);
 }
 

@@ -107,7 +107,7 @@ class House:
 def _queries(described: dict[str, Any], victim: Planted, *, named: bool) -> Iterator[tuple[tuple[str, str], ...]]:
     """The query as it is, then with every id of the victim's as the end of the page before."""
     names = {parameter["name"] for parameter in described.get("parameters", ()) if parameter["in"] == "query"}
-    start = (("user", victim.user),) if named and "user" in names else ()
+    start: tuple[tuple[str, str], ...] = (("user", victim.user),) if named and "user" in names else ()
     start += (("seconds", "0"),) if "seconds" in names else ()  # a stream stays open for minutes else
     yield start
     for name in names & {"before", "after"}:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -28,7 +29,7 @@ async def box(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def keys(box: Door) -> dict[str, str]:
-    made = {
+    made: dict[str, dict[str, Any]] = {
         "ada": {"user": "ada"}, "bob": {"user": "bob"}, "app": {}, "operator": {"role": Role.OPERATOR},
         "admin": {"role": Role.ADMIN}, "abroad": {"role": Role.ADMIN, "tenant": "south"},
     }  # fmt: skip

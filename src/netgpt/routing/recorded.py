@@ -96,7 +96,7 @@ def from_kept(kept: Mapping[str, Any], rules: Routing) -> WhatIf:
 
 
 def _link(kept: Mapping[str, Any]) -> LinkView:
-    known = {name: Estimate(*kept[name]) for name in _ESTIMATES if name in kept}
+    known: dict[str, Any] = {name: Estimate(*kept[name]) for name in _ESTIMATES if name in kept}
     return LinkView(**known, load=Load(**kept["load"]) if "load" in kept else None)
 
 

@@ -115,7 +115,7 @@ def _step_of(ms: float) -> str:
 
 def _count(connection: Connection) -> int:
     """Count the next exchanges; how many there were."""
-    known = connection.execute(select(sums.c.seq).where(sums.c.name == _NAME)).scalar()
+    known = connection.execute(select(sums.c.seq).where(sums.c.name == _NAME).with_for_update()).scalar()
     query = select(*_COUNTED).where(exchanges.c.seq > (known or 0)).order_by(exchanges.c.seq).limit(BATCH)
     rows = connection.execute(query).all()
     if not rows:

@@ -17,6 +17,7 @@ from made_adapters import adapter_file, card_for
 from planted import posted, proposed
 
 from netgpt.store.queue import QueueLimits
+from netgpt.store.reports import Report
 from netgpt.testing.server import FaultyCloud, last_user_text
 from netgpt.types import Person, Role
 from netgpt.web.app import create_app
@@ -118,7 +119,7 @@ class House:
         (receipt,) = (await self.here.get("/v1/receipts", key=key, params={"user": user})).json()["data"]
         one.ids = {"exchange_id": exchange, "receipt_id": receipt["id"], "conversation_id": one.word}
         await posted(self.here, key, f"{base}/consents", {"purpose": "proposals", "given": True})
-        for part in ("fact_id", "example_id", "waiting_id", "proposal_id", "response_id"):
+        for part in ("fact_id", "example_id", "waiting_id", "proposal_id", "response_id", "report_id"):
             await self.plant_part(one, part)
 
     async def plant_part(self, one: Somebody, part: str) -> None:
@@ -130,6 +131,9 @@ class House:
             one.ids[part] = await proposed(
                 self.here.gateway.store, one.person, f"owns {one.word} {secrets.token_hex(4)}"
             )
+        elif part == "report_id":
+            new = Report("missed_find", one.ids["exchange_id"], "UNKNOWN", text=one.word)
+            one.ids[part] = (await self.here.gateway.store.reports.add(one.person, new)).id
         elif part == "response_id":
             said = {"model": "netgpt/cloud", "input": f"of my {one.word}", "user": one.person.user}
             one.ids[part] = (await posted(self.here, key, "/v1/responses", said))["id"]

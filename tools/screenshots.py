@@ -33,9 +33,13 @@ def pictures(page: Opened, folder: Path) -> None:
     page.ask("capital of Australia", model="netgpt/edge")
     shot(page.page, folder, "chat")
     page.page.locator("text=what left, and why").first.click()
-    page.page.wait_for_selector("h2:has-text('The decision')")
+    page.page.wait_for_selector("h2:has-text('Where the time went')")
     shot(page.page, folder, "exchange")
-    for name in ("overview", "live", "box", "me", "adapters", "keys"):
+    chosen = page.box.ask("how do bridges stand", model="netgpt", user="ada").headers["x-netgpt-exchange"]
+    page.page.evaluate(f"location.hash = '#/exchange/{chosen}'")
+    page.page.wait_for_selector(".verdict")
+    shot(page.page, folder, "what-if")
+    for name in ("overview", "live", "reports", "box", "me", "adapters", "keys"):
         page.go(name)
         shot(page.page, folder, name)
     page.go("privacy")

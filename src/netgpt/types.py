@@ -323,6 +323,7 @@ SCOPE_OF: Final = {
     "adapters": "adapters", "places": "places", "policy": "policy", "privacy": "policy", "signals": "signals",
     "mcp": "mcp", "settings": "box", "doctor": "box", "logs": "box", "training": "box", "routing": "box",
     "keys": "keys", "people": "keys", "lockouts": "keys", "caller": ANY_SCOPE, "fleet": "fleet", "usage": "exchanges",
+    "reports": "policy",
 }  # fmt: skip
 """The first word of a path below /v1 -> the scope that a key with scopes needs for it. `/mcp` needs `mcp`, and its
 tools the scope of what they do."""

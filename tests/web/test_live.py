@@ -17,6 +17,7 @@ from doors import Door, door, layer
 
 from netgpt.errors import RateLimited
 from netgpt.store.listing import EVERYTHING, Wanted
+from netgpt.store.schema import ExchangeRecord
 from netgpt.testing.server import FaultyCloud
 from netgpt.types import Caller, Person, Role
 from netgpt.web import live
@@ -37,7 +38,7 @@ async def box(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def keys(box: Door) -> dict[str, str]:
-    made = {
+    made: dict[str, dict[str, Any]] = {
         "ada": {"user": "ada"}, "bob": {"user": "bob"}, "app": {}, "operator": {"role": Role.OPERATOR},
         "abroad": {"role": Role.OPERATOR, "tenant": "south"}, "admin": {"role": Role.ADMIN},
     }  # fmt: skip
@@ -138,6 +139,17 @@ async def test_many_viewers_cost_one_look(box: Door, keys: dict[str, str]) -> No
     assert len({id(viewer.waiting[0]) for viewer in viewers}) <= 100 and all(viewer.waiting for viewer in viewers)
     for viewer in viewers:
         rows_of_all.leave(viewer)
+
+
+async def test_what_another_process_writes_is_told_too(box: Door, keys: dict[str, str]) -> None:
+    """Nothing ends in this process: the row is found by the look that comes anyway."""
+    async with looking(box, keys["operator"], params={"seconds": "3", "model": "from elsewhere"}) as seen:
+        row = ExchangeRecord(
+            "ex_elsewhere", "north", "eve", None, datetime.now(UTC), "complete", "from elsewhere", "edge", "", 1, 1,
+            estimated=False, cost=0.0, timings={},
+        )  # fmt: skip
+        await box.gateway.store.save_exchange(row)
+    assert [each["id"] for each in rows(seen)] == ["ex_elsewhere"]
 
 
 async def test_who_does_not_read_is_told_to_look_again(box: Door) -> None:

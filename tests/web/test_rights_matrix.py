@@ -37,6 +37,7 @@ BODIES: Final[dict[str, Any]] = {
     "POST /v1/training": {"scope": "site"}, "PATCH /v1/routing": {"prefer": "balanced"},
     "PATCH /v1/keys/{key_id}": {"limits": {"tokens_per_day": 7}}, "POST /v1/privacy/try": {"text": "some words"},
     "PUT /v1/policy": {"rules": own_text("balanced")[0], "edited": Policy.load("balanced").digest},
+    "POST /v1/exchanges/{exchange_id}/reports": {"what": "missed_find", "text": "some words"},
 }  # fmt: skip
 DELETED: Final = {
     "DELETE /v1/waiting/{waiting_id}": "waiting_id", "DELETE /v1/responses/{response_id}": "response_id",
@@ -44,6 +45,7 @@ DELETED: Final = {
     "DELETE /v1/profiles/{user}/examples/{example_id}": "example_id",
     "DELETE /v1/profiles/{user}/proposals/{proposal_id}": "proposal_id",
     "POST /v1/profiles/{user}/proposals/{proposal_id}": "proposal_id",
+    "DELETE /v1/reports/{report_id}": "report_id",
 }  # fmt: skip
 """What is planted anew where it was deleted, or answered."""
 CHAT: Final = "POST /v1/chat/completions"
@@ -59,8 +61,10 @@ NOT_HERE: Final = {
     "PUT /v1/fleet/parts/{sha256}": 409,
 }
 """Who is let in is told that nothing here does it, or that the box follows nobody."""
-NAMING: Final = ("POST /v1/feedback", "POST /v1/privacy/try", "POST /v1/keys")
-"""Bodies that name a person."""
+IN_BODY: Final = (
+    "POST /v1/feedback", "POST /v1/exchanges/{exchange_id}/reports", "POST /v1/privacy/try", "POST /v1/keys",
+)  # fmt: skip
+"""Bodies that name the person."""
 ABOUT_ONE: Final = ("POST /v1/feedback", "POST /v1/profiles/{user}/examples")
 """Bodies that name an exchange."""
 
@@ -140,7 +144,8 @@ def prepared(house: House, cell: Cell) -> Asked:
         if path.endswith("rollback"):
             house.here.gateway.registry.promote(names["adapter_id"])
     path = path.format_map({"name": "netgpt"} | owner.ids | names)
-    params = {"user": user} if user is not None and "{user}" not in operation and method != "POST" else {}
+    in_query = method != "POST" or operation.endswith("/what-if")
+    params = {"user": user} if user is not None and "{user}" not in operation and in_query else {}
     body: dict[str, Any] | None = BODIES.get(operation)
     if operation in ASKING:
         messages = [{"role": "user", "content": "tell [EMAIL_1]"}]
@@ -150,7 +155,7 @@ def prepared(house: House, cell: Cell) -> Asked:
     elif body is not None:
         own = {"word": word_of(cell.tenant)} if operation.endswith("exceptions") else {}
         body = body | own | ({"exchange": owner.ids["exchange_id"]} if operation in ABOUT_ONE else {})
-    if body is not None and user is not None and operation in (*ASKING, *NAMING):
+    if body is not None and user is not None and operation in (*ASKING, *IN_BODY):
         body |= {"metadata": {"user_id": user}} if operation == MESSAGES else {"user": user}
     if operation == "POST /v1/keys" and "operator" in cell.caller:
         body = {"role": "operator", **(body or {})}  # of a user they would not make one, whatever the table says

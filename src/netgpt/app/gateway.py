@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 
 HOUSEKEEPING_S = 10.0
 KEYS_READ_EVERY_S = 5.0
-COUNTED_A_ROUND = 200  # batches of exchanges, for the sums by hour
+COUNTED_A_ROUND = 1000  # batches of exchanges, for the sums by hour
 RETENTION_EVERY = 360  # retention is enforced every this many rounds of housekeeping: hourly
 
 

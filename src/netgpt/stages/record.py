@@ -60,8 +60,8 @@ class Record:
     reads_if_written = frozenset(
         {
             "person", "chosen", "messages", "completion", "outbound", "outbounds", "block_reason", "hidden",
-            "generalised", "kept", "policy", "label", "decision", "counterfactual", "outcome", "stream", "restoring",
-            "checked", "choosing",
+            "generalised", "kept", "policy", "label", "decision", "counterfactual", "weighed", "outcome", "stream",
+            "restoring", "checked", "choosing",
         }
     )  # fmt: skip
     """It also runs where an earlier stage failed. Listeners see ended exchanges as this stage does."""
@@ -254,6 +254,7 @@ def private_of(exchange: Exchange, answer: Joiner) -> dict[str, Any]:
         "confidence": confidence_as_dict(outcome),
         "notes": exchange.notes,
         "decision": decision_as_dict(decided, exchange.get("counterfactual", str)()) if decided else None,
+        "weighed": exchange.weighed() if exchange.has("weighed") else None,
         "answer": None if answer.empty else answer.answer(),
         "error": {"code": error.code, "message": error.message} if isinstance(error, NetGPTError) else None,
     }
@@ -273,7 +274,7 @@ def decision_as_dict(decision: Decision, counterfactual: str = "") -> dict[str, 
         "weights": decision.weights,
         "propensity": round(decision.propensity, 4),
         "kind": {"name": decision.kind[0], "chance": round(decision.kind[1], 2)} if decision.kind else None,
-        "expected": [_expected_as_dict(one) for one in decision.expected],
+        "expected": [expected_as_dict(one) for one in decision.expected],
         "counterfactual": decision.counterfactual or counterfactual,
     }
 
@@ -312,7 +313,8 @@ def _plain(values: Sequence[Hidden | Generalised | Kept]) -> list[dict[str, Any]
 _DIGITS = {"p_ok": 4, "latency_s": 3, "cost": 9, "energy_j": 1, "exposure": 3, "value": 4}
 
 
-def _expected_as_dict(one: Expected) -> dict[str, Any]:
+def expected_as_dict(one: Expected) -> dict[str, Any]:
+    """What a target was expected to give, as JSON values."""
     figures = {name: round(getattr(one, name), digits) for name, digits in _DIGITS.items()}
     prior = None if one.prior is None else round(one.prior, 4)
     return {"arm": one.target, "route": one.route, **figures, "prior": prior, "ruled_out": one.ruled_out}

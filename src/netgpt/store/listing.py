@@ -7,14 +7,15 @@ on. Texts stay closed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, or_, select
 
-from netgpt.errors import NotFound, RequestError
+from netgpt.errors import NotFound, RequestError, StoreError
 from netgpt.store.chain import SENT
 from netgpt.store.schema import ExchangeRecord, exchanges, finds, of_person, receipts
 from netgpt.store.writer import Part
@@ -25,6 +26,8 @@ SCAN: Final = 10_000
 _RARE: Final = 2_000
 """Rows counted to see which filter the fewest rows meet."""
 MOST_PAGE: Final = 1000
+BEGINNING: Final = 160
+"""Characters of a question that a list shows."""
 _SHOWN: Final = [column for column in exchanges.c if column.name not in ("private", "question", "before", "mac")]
 
 
@@ -113,6 +116,21 @@ class Listing(Part):
 
         return await self._read(read)
 
+    async def asked(self, person: Person, ids: Sequence[str]) -> dict[str, str]:
+        """The beginning of what this person asked in their exchanges of these ids, where texts are kept."""
+        columns = (exchanges.c.id, exchanges.c.private)
+        query = select(*columns).where(of_person(exchanges, person), exchanges.c.id.in_(ids))
+
+        def read(connection: Connection) -> dict[str, str]:
+            found = {}
+            for row in connection.execute(query.where(exchanges.c.private.is_not(None))):
+                with suppress(StoreError):  # `netgpt store check` names it
+                    texts = self._sealer.open_json(row.private, "exchanges", row.id, person.tenant, person.user)
+                    found[row.id] = _beginning(texts.get("request") or {})
+            return found
+
+        return await self._read(read)
+
     async def number_of(self, id: str, tenant: str) -> int | None:
         """The number of this exchange of the tenant; None: it is not there (any more)."""
         query = select(exchanges.c.seq).where(exchanges.c.id == id, exchanges.c.tenant == tenant)
@@ -122,6 +140,17 @@ class Listing(Part):
         """The number of the newest row; 0: there is none."""
         query = select(exchanges.c.seq).order_by(exchanges.c.seq.desc()).limit(1)
         return await self._read(lambda connection: connection.execute(query).scalar() or 0)
+
+
+def _beginning(body: Mapping[str, Any]) -> str:
+    """Of the last message that the person wrote, on one line."""
+    for message in reversed(body.get("messages") or ()):
+        if isinstance(message, Mapping) and message.get("role") == "user":
+            content = message.get("content")
+            parts = [{"text": content}] if isinstance(content, str) else content or ()
+            texts = [str(part["text"]) for part in parts if isinstance(part, Mapping) and part.get("text")]
+            return " ".join(" ".join(texts).split())[:BEGINNING]
+    return ""
 
 
 def _whose(person: Person | None, tenant: str) -> ColumnElement[bool]:

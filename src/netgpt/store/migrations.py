@@ -48,7 +48,7 @@ def add_proposals(connection: Connection) -> None:
 
 def count_and_find(connection: Connection) -> None:
     """Figures by hour, what was hidden by kind, who read whose texts; and indexes for lists that are filtered."""
-    for table in (schema.finds, schema.hours, schema.tenant_hours, schema.sums, schema.readings):
+    for table in (schema.finds, schema.hours, schema.tenant_hours, schema.sums, schema.readings, schema.reports):
         table.create(connection)
     known = {each["name"] for each in inspect(connection).get_indexes(schema.exchanges.name)}
     for index in schema.exchanges.indexes:

@@ -207,6 +207,15 @@ sums = _table("sums", key="name", needed="seq")
 """Up to which exchange something was counted."""
 readings = _table("readings", key="id", needed="tenant user time private", person="tenant user time", time="time")
 """Who read a person's texts, when, and why. `id`: a keyed digest, so that one look leaves one row."""
+reports = _table(
+    "reports",
+    key="id",
+    needed="tenant user time private",
+    person="tenant user time",
+    tenant="tenant time",
+    time="time",
+)
+"""What people say was hidden without need, or was not hidden."""
 keys = _table(
     "keys",
     Column("hash", Text, nullable=False, unique=True),

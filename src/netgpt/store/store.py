@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert, select
 from netgpt.errors import RequestError, StoreError
 from netgpt.files import check_home
 from netgpt.settings import Settings
-from netgpt.store import keys, learning, migrations, queue, readings, rulings, usage
+from netgpt.store import keys, learning, migrations, queue, readings, reports, rulings, usage
 from netgpt.store.clock import RetentionClock
 from netgpt.store.database import Database, FreeDisk, OpenMark, scrub
 from netgpt.store.encryption import GivenKeys, KeyCommand, KeyFile, KeySource, Sealer
@@ -36,6 +36,7 @@ from netgpt.store.proposals import ProposedFacts
 from netgpt.store.queue import WaitingQueue
 from netgpt.store.readings import Readings
 from netgpt.store.receipts import Receipts
+from netgpt.store.reports import Reports
 from netgpt.store.rulings import Rulings
 from netgpt.store.schema import (
     PlaceRow,
@@ -120,7 +121,8 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
         self.limits = keys.Limits(base, sealer)
         self.answers = Answers(base, sealer)
         self.listing, self.usage = Listing(base, sealer), Usage(base, sealer)
-        self.readings, self.rulings = Readings(base, sealer), Rulings(base, sealer)
+        self.readings, self.reports = Readings(base, sealer), Reports(base, sealer)
+        self.rulings = Rulings(base, sealer)
         self.waiting = WaitingQueue(base, sealer)
         self.decisions = Decisions(base, sealer)
         self.exceptions = Exceptions(base, sealer)
@@ -178,6 +180,7 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
             usage.expire(connection, oldest)
             readings.expire(connection, oldest)
             rulings.expire(connection, oldest)
+            reports.expire(connection, oldest)
             return {
                 "waiting": queue.expire(connection, now),
                 "exchanges": delete_rows(connection, exchanges, exchanges.c.received < oldest),
@@ -210,6 +213,7 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
             usage.forget_hours(connection, person)
             rulings.forget_rulings(connection, person)
             counts["readings"] = readings.forget_readings(connection, person)
+            counts["reports"] = reports.forget_reports(connection, person)
             counts["examples"] = learning.forget(connection, person)
             counts["consents"] = forget_consents(connection, person)
             counts["receipts"] = self.receipts.forget(connection, person)

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, and_, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, insert, select, update
 
 from netgpt.store.schema import delete_rows, exchanges, finds, hours, of_person, sums, tenant_hours
 from netgpt.store.writer import Part
 from netgpt.types import Person
 
-BATCH: Final = 500
+BATCH: Final = 100
 """Exchanges counted in one transaction: others wait some milliseconds for it."""
 _NAME: Final = "hours"
 _STEP: Final = math.log(1.05)
@@ -115,7 +115,7 @@ def _step_of(ms: float) -> str:
 
 def _count(connection: Connection) -> int:
     """Count the next exchanges; how many there were."""
-    known = connection.execute(select(sums.c.seq).where(sums.c.name == _NAME)).scalar()
+    known = connection.execute(select(sums.c.seq).where(sums.c.name == _NAME).with_for_update()).scalar()
     query = select(*_COUNTED).where(exchanges.c.seq > (known or 0)).order_by(exchanges.c.seq).limit(BATCH)
     rows = connection.execute(query).all()
     if not rows:
@@ -158,18 +158,29 @@ def _of_row(row: Any, hidden: Counter[str] | None) -> Figures:
 def _add(
     connection: Connection, table: Table, names: tuple[str, ...], new: Mapping[Any, Figures], times: int = 1
 ) -> None:
-    """Add figures to the rows with these keys."""
+    """Add figures to the rows with these keys: one read and two writes, however many there are."""
+    if not new:
+        return
+    among = (table.c[name].in_({key[at] for key in new}) for at, name in enumerate(names))
+    rows = connection.execute(select(table).where(*among)).all()
+    known = {tuple(getattr(row, name) for name in names): row.figures for row in rows}
+    fresh: list[dict[str, Any]] = []
+    changed: list[dict[str, Any]] = []
     for key, figures in new.items():
-        values = dict(zip(names, key, strict=True))
-        which = and_(*(table.c[name] == value for name, value in values.items()))
-        kept = connection.execute(select(table.c.figures).where(which)).scalar()
-        whole = Figures.of_kept(kept or {})
+        whole = Figures.of_kept(known.get(key, {}))
         whole.add(figures, times)
-        change = {"figures": whole.kept()}
-        if kept is None:
-            connection.execute(insert(table).values(**values, **change))
+        if key in known:
+            changed.append(
+                {f"of_{name}": value for name, value in zip(names, key, strict=True)} | {"now": whole.kept()}
+            )
         else:
-            connection.execute(update(table).where(which).values(**change))
+            fresh.append(dict(zip(names, key, strict=True)) | {"figures": whole.kept()})
+    if fresh:
+        connection.execute(insert(table), fresh)
+    if changed:
+        which = (table.c[name] == bindparam(f"of_{name}", type_=table.c[name].type) for name in names)
+        what = bindparam("now", type_=table.c.figures.type)
+        connection.execute(update(table).where(*which).values(figures=what), changed)
 
 
 def forget_hours(connection: Connection, person: Person) -> None:

@@ -158,6 +158,7 @@ async def export_person(store: Store, registry: Registry, person: Person) -> dic
         ],
         "receipts": [as_line(row.record) for row in await store.receipts.of_person(person)],
         "decisions": [_decision(row) for row in await store.decisions.of_person(person)],
+        "reports": [each.as_dict() for each in await store.reports.of(person)],
         "readings": [each.as_dict() for each in await store.readings.of(person)],
         "keys": [key_as_json(row) for row in await store.subject_data.keys(person)],
     }

@@ -27,11 +27,13 @@ from netgpt.web import (
     peers,
     policy,
     profiles,
+    reports,
     responses,
     routing,
     settings,
     training,
     usage,
+    what_if,
 )
 from netgpt.web.access_log import AccessLog
 from netgpt.web.admission import LEAST_WAIT_ELSEWHERE_S, Admission, Pool, PoolStart
@@ -134,8 +136,8 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
     app.state.live = live.LiveRows(gateway)
     declare(app, DOORS)
     for module in (
-        responses, messages, live, exchanges, usage, profiles, conversations, policy, admin, caller, settings, fleet,
-        keys, routing, training,
+        responses, messages, live, exchanges, what_if, reports, usage, profiles, conversations, policy, admin, caller,
+        settings, fleet, keys, routing, training,
     ):  # fmt: skip
         app.include_router(module.router)
     errors.install(app)

@@ -16,7 +16,7 @@ from netgpt.store.queue import WaitingRow
 from netgpt.store.receipts import ReceiptRow
 from netgpt.store.schema import ExchangeRecord
 from netgpt.web.auth import authenticated
-from netgpt.web.rights import listed, names_people, reach, sees_texts
+from netgpt.web.rights import is_own, listed, names_people, reach, sees_texts
 
 router = APIRouter()
 _MOST_FAULTS: Final = 50
@@ -32,6 +32,7 @@ class Feedback(BaseModel):
     user: str | None = Field(None, max_length=256)
 
 
+Asked = Annotated[bool, Query(description="With the beginning of what was asked; of one's own rows alone.")]
 Word = Annotated[str | None, Query(max_length=128)]
 
 
@@ -51,7 +52,12 @@ Filters = Annotated[Wanted, Depends(wanted)]
 
 @router.get("/v1/exchanges", tags=["exchanges"])
 async def list_exchanges(
-    request: Request, filters: Filters, user: User = None, limit: Limit = 20, before: str | None = None
+    request: Request,
+    filters: Filters,
+    user: User = None,
+    limit: Limit = 20,
+    before: str | None = None,
+    asked: Asked = False,
 ) -> dict[str, Any]:
     """The person's own exchanges, newest first; `before` is `next` of the page before. Where a filter is met rarely a
     page may hold fewer rows than `limit`, or none, and still have a `next`: then older rows are to be looked at.
@@ -60,13 +66,18 @@ async def list_exchanges(
     """
     gateway, caller, person = await listed(request, user)
     page = await gateway.store.listing.page(person, caller.tenant, limit, before, filters)
+    texts: dict[str, str] = {}
+    if asked and person is not None and sees_texts(caller) and is_own(caller, person):
+        texts = await gateway.store.listing.asked(person, [row.id for row in page.rows])
     shows = names_people(caller)
-    return {"object": "list", "data": [listed_row(row, shows) for row in page.rows], "next": page.next}
+    data = [listed_row(row, shows_person=shows, asked=texts.get(row.id)) for row in page.rows]
+    return {"object": "list", "data": data, "next": page.next}
 
 
-def listed_row(row: ExchangeRecord, shows_person: bool) -> dict[str, Any]:
-    """A row of a list: figures, and whose it is for those who may know."""
-    return row.as_dict(texts=False) | ({"person": row.user} if shows_person else {})
+def listed_row(row: ExchangeRecord, *, shows_person: bool, asked: str | None = None) -> dict[str, Any]:
+    """A row of a list: figures, whose it is for those who may know, and what was asked where it is one's own."""
+    who = {"person": row.user} if shows_person else {}
+    return row.as_dict(texts=False) | who | ({} if asked is None else {"asked": asked})
 
 
 @router.get("/v1/exchanges/{exchange_id}", tags=["exchanges"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Annotated, Any, Final
 
@@ -23,8 +23,8 @@ from netgpt.store.listing import Wanted
 from netgpt.store.schema import ExchangeRecord
 from netgpt.types import Caller, Person
 from netgpt.web.auth import PLACE
-from netgpt.web.exchanges import Filters, User, listed_row
-from netgpt.web.rights import listed, names_people
+from netgpt.web.exchanges import Asked, Filters, User, listed_row
+from netgpt.web.rights import is_own, listed, names_people, sees_texts
 from netgpt.web.streams import EventStream
 
 router = APIRouter()
@@ -52,19 +52,21 @@ class Told:
 
     def __init__(self, seq: int, row: ExchangeRecord) -> None:
         self.seq, self.row = seq, row
-        self._spelled: dict[bool, bytes] = {}
+        self.asked: str | None = None
+        self._spelled: dict[tuple[bool, bool], bytes] = {}
 
-    def spelled(self, names_person: bool) -> bytes:
-        if names_person not in self._spelled:
-            content = event(listed_row(self.row, names_person), "exchange")
-            self._spelled[names_person] = b"id: " + self.row.id.encode() + b"\n" + content
-        return self._spelled[names_person]
+    def spelled(self, names_person: bool, shows_asked: bool) -> bytes:
+        if (form := (names_person, shows_asked)) not in self._spelled:
+            row = listed_row(self.row, shows_person=names_person, asked=self.asked if shows_asked else None)
+            self._spelled[form] = b"id: " + self.row.id.encode() + b"\n" + event(row, "exchange")
+        return self._spelled[form]
 
 
 class Viewer:
     """Who looks, at what, and what waits to be sent: bounded."""
 
-    def __init__(self, caller: Caller, person: Person | None, wanted: Wanted) -> None:
+    def __init__(self, caller: Caller, person: Person | None, wanted: Wanted, *, asked: bool = False) -> None:
+        self.shows_asked = asked and person is not None and sees_texts(caller) and is_own(caller, person)
         self.tenant, self.person, self.wanted, self.names_people = (
             caller.tenant, person, wanted, names_people(caller),
         )  # fmt: skip
@@ -81,7 +83,7 @@ class Viewer:
 
     def told(self, rows: Sequence[Told]) -> bytes:
         """Those of the rows that it sees."""
-        return b"".join(each.spelled(self.names_people) for each in rows if self.sees(each))
+        return b"".join(each.spelled(self.names_people, self.shows_asked) for each in rows if self.sees(each))
 
     def put(self, content: bytes) -> None:
         """Let this be sent; where too much waits already, nothing of it but that it is to look again."""
@@ -152,19 +154,31 @@ class LiveRows:
     async def _look(self) -> None:
         self.looks += 1
         while found := await self.gateway.store.listing.after(self.seen, ROWS):
-            self.seen = found[-1][0]
             rows = [Told(*each) for each in found]
+            await self._read_asked(rows, tuple(self.viewers))
+            self.seen = found[-1][0]  # with what follows in one turn: who joins is told of no row twice
             for viewer in list(self.viewers):
                 viewer.put(viewer.told(rows))
             if len(found) < ROWS:
                 return
+
+    async def _read_asked(self, rows: Sequence[Told], viewers: Iterable[Viewer]) -> None:
+        """Read what was asked in the rows of the people among the viewers who want to see their own."""
+        people = {viewer.person for viewer in viewers if viewer.shows_asked}
+        for person in people:
+            theirs = {told.row.id: told for told in rows if told.row.person == person}
+            found = await self.gateway.store.listing.asked(person, list(theirs)) if person and theirs else {}
+            for id, asked in found.items():
+                theirs[id].asked = asked
 
     async def missed(self, viewer: Viewer, until: int) -> bytes:
         """What a viewer has missed up to the row of this number: nothing, rows, or that it is to look again."""
         if until - viewer.since > MOST_BEHIND:
             return AGAIN
         found = await self.gateway.store.listing.after(viewer.since, MOST_BEHIND)
-        return viewer.told([Told(*each) for each in found if each[0] <= until])
+        rows = [Told(*each) for each in found if each[0] <= until]
+        await self._read_asked(rows, (viewer,))
+        return viewer.told(rows)
 
 
 class _Passed:
@@ -192,6 +206,7 @@ async def stream_exchanges(
     filters: Filters,
     user: User = None,
     seconds: Annotated[int, Query(ge=0, le=LIFE_S, description="How long it stays open.")] = LIFE_S,
+    asked: Asked = False,
     last_event_id: Annotated[str | None, Header(max_length=64)] = None,
 ) -> Response:
     """Exchanges as they are written, by the rights and filters of the list: events `exchange` with a row of the list,
@@ -199,7 +214,7 @@ async def stream_exchanges(
     anew. Comments say that a silent stream lives. It ends after two minutes, or when the box stops: ask again."""
     gateway, caller, person = await listed(request, user)
     live: LiveRows = request.app.state.live
-    viewer, missed = Viewer(caller, person, filters), b""
+    viewer, missed = Viewer(caller, person, filters, asked=asked), b""
     known = await gateway.store.listing.number_of(last_event_id, caller.tenant) if last_event_id else None
     viewer.since = known or 0
     until = await live.join(viewer)

@@ -15,7 +15,7 @@ router = APIRouter()
 
 STEPS: Final = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
 USUAL: Final = {"hour": 24, "day": 30}
-_COUNTED_NOW: Final = 4
+_COUNTED_NOW: Final = 10
 """Batches of exchanges that are counted before this is answered; more than that waits for housekeeping."""
 
 

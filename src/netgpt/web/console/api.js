@@ -40,11 +40,24 @@ export const may = async (operation) => (await caller())?.operations.includes(op
 /** The path of the person of this tab: who is named at the top, else whom the key is bound to, else anonymous. */
 export const mine = () => `/v1/profiles/${encodeURIComponent(session.person || known?.[1]?.user || "anonymous")}`;
 
+// Why another person's texts are read, by that person: said once in a tab, and seen by them.
+const reasons = new Map();
+let why = null, asking = null;
+
+/** Let `ask(words)` ask the reader for a reason where the box wants one; it resolves to the reason, or to nothing. */
+export function asksForReasons(ask) { why = ask; }
+
 /** Ask for JSON. Raises Refused, also where nobody answers. */
 export async function call(path, { method = "GET", body, signal, headers } = {}) {
   const response = await sent(path, method, body, signal, headers);
-  if (!response.ok) throw await refusal(response);
-  return response.status === 204 ? null : response.json();
+  if (response.ok) return response.status === 204 ? null : response.json();
+  const error = await refusal(response);
+  if (error.code !== "reason_needed" || !why) throw error;
+  asking ??= why(error.message).finally(() => { asking = null; });
+  const reason = await asking;
+  if (!reason) throw error;
+  reasons.set(session.person, reason);
+  return call(path, { method, body, signal, headers });
 }
 
 /** With the person's name, where one is given: operators see all people of their tenant else. */
@@ -89,6 +102,7 @@ async function* events(body) {
 async function sent(path, method, body, signal, more) {
   const headers = { ...more };
   if (session.key) headers.authorization = `Bearer ${session.key}`;
+  if (reasons.has(session.person)) headers["x-netgpt-reason"] = encodeURIComponent(reasons.get(session.person));
   if (body !== undefined) headers["content-type"] = "application/json";
   try {
     return await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal });

@@ -73,6 +73,20 @@ export function confirmed(question, yes) {
   });
 }
 
+/** Ask for some words; null where none were given. */
+export function askedFor(question, label, { least = 1, yes = "Go on" } = {}) {
+  return new Promise((answered) => {
+    const dialog = document.getElementById("dialog");
+    const input = h("input", { id: "words", required: true, minlength: least, maxlength: 500, size: 34, autocomplete: "off" });
+    const end = (value) => { dialog.close(); answered(value); };
+    dialog.oncancel = () => answered(null);
+    fill(dialog, h("form", { submit: (event) => { event.preventDefault(); end(input.value.trim() || null); } },
+      h("p", { id: "dialog-title" }, question), h("p", {}, h("label", { for: "words" }, `${label} `), input),
+      h("div", { class: "row" }, h("button", { class: "main" }, yes), h("button", { type: "button", click: () => end(null) }, "Cancel"))));
+    dialog.showModal();
+  });
+}
+
 export const json = (value) => h("pre", { tabindex: "0" }, JSON.stringify(value, null, 1));
 export const ms = (value) => (value === undefined || value === null ? "" : `${Math.round(value).toLocaleString("en")} ms`);
 export const when = (text) => new Date(text).toLocaleString(undefined, { dateStyle: "short", timeStyle: "medium" });

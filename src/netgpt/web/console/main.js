@@ -1,7 +1,7 @@
 // Which page is shown, who is signed in, and what is said when something fails.
 
-import { call, caller, session } from "./api.js";
-import { confirmed, fill, h, tell } from "./dom.js";
+import { asksForReasons, call, caller, session } from "./api.js";
+import { askedFor, confirmed, fill, h, tell } from "./dom.js";
 
 // Each page: its title, its group in the list at the top (none: links lead to it), and the operation of the API that it
 // is made of: who may not use that one does not see the page in the list. `pages/NAME.js` exports `page({ id, signal })`.
@@ -11,6 +11,7 @@ const PAGES = {
   me: ["Me", YOU, "GET /v1/profiles/{user}"],
   overview: ["Overview", PASSES, "GET /v1/usage"],
   live: ["Live", PASSES, "GET /v1/exchanges"],
+  reports: ["Reports", PASSES, "GET /v1/reports"],
   exchange: ["Exchange", "", "GET /v1/exchanges/{exchange_id}"],
   privacy: ["Privacy", PASSES, "GET /v1/receipts"],
   box: ["Box", BOX, "GET /v1/signals"],
@@ -92,6 +93,7 @@ document.getElementById("sign").addEventListener("click", async () => {
 person.value = session.person;
 document.getElementById("who").addEventListener("submit", (event) => { event.preventDefault(); person.blur(); });
 person.addEventListener("change", () => { session.person = person.value.trim(); show(); });
+asksForReasons((words) => askedFor(`${words[0].toUpperCase()}${words.slice(1)}.`, "Why", { least: 5, yes: "Read" }));
 addEventListener("hashchange", show);
 addEventListener("signed", signed);
 signed();

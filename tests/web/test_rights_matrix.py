@@ -31,7 +31,7 @@ BODIES: Final[dict[str, Any]] = {
     "POST /v1/embeddings": {"input": "some words"},
     "POST /v1/messages/count_tokens": {"messages": [{"role": "user", "content": "hello"}]},
     "POST /v1/moderations": {"input": "some words"}, "POST /v1/privacy/exceptions": {},
-    "POST /v1/adapters/{adapter_id}/promote": {"unjudged": True}, "PATCH /v1/settings": {},
+    "POST /v1/adapters/{adapter_id}/promote": {"unjudged": True}, "PATCH /v1/settings": {}, "POST /v1/doctor": {},
 }  # fmt: skip
 DELETED: Final = {
     "DELETE /v1/waiting/{waiting_id}": "waiting_id", "DELETE /v1/responses/{response_id}": "response_id",

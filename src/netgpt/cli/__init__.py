@@ -45,7 +45,7 @@ COMMANDS: Final = {
     "status": Command("netgpt.cli.status:status", "What runs here, what is set up, and what went through it today."),
     "logs": Command("netgpt.cli.status:logs", "The last lines that a gateway of this home wrote."),
     "doctor": Command(
-        "netgpt.cli.doctor:doctor",
+        "netgpt.cli.status:doctor",
         "Look at everything that NetGPT needs and say what is wrong. Exit code 1 when something is."),
     "redact": Command(
         "netgpt.cli.redact:redact",

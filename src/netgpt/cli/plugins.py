@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from importlib.metadata import entry_points
 
 import typer
 
+from netgpt.app.doctor import Row, plugged, plugin_row
 from netgpt.cli.common import json_option, print_json, print_table, read_settings, reports_errors
-from netgpt.registry import BUILT_IN, PluginRegistry, origin_of
-
-GROUPS = {
-    "detector": "netgpt.privacy.registry:DETECTORS",
-    "stage": "netgpt.stages:STAGES",
-    "signal": "netgpt.routing.signals:SIGNALS",
-    "recipe": "netgpt.training.recipes:RECIPES",
-    "model source": "netgpt.models.catalog:BUNDLED",
-}
-"""Sort of plug-in -> its registry."""
-Row = dict[str, str]
+from netgpt.registry import origin_of
 
 
 @reports_errors
@@ -35,13 +25,7 @@ def plugins(
 
 def listing(*, built_in: bool = False) -> list[Row]:
     """Rows of sort, name, origin, state (active, off, refused) and why."""
-    rows = []
-    for sort, home in GROUPS.items():
-        module, _, name = home.partition(":")
-        registry: PluginRegistry[object] = getattr(import_module(module), name)
-        entries = [entry for entry in registry.entries() if built_in or entry.origin != BUILT_IN]
-        rows += [_row(sort, entry.name, entry.origin, entry.state, entry.why) for entry in entries]
-    return rows + _commands()
+    return plugged(built_in=built_in) + _commands()
 
 
 def _commands() -> list[Row]:
@@ -52,12 +36,8 @@ def _commands() -> list[Row]:
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
         taken = point.name in COMMANDS.keys() - {BENCH}
         state, why = ("refused", "the name is taken") if taken else ("active", "")
-        rows.append(_row("command", point.name, origin_of(point), state, why))
+        rows.append(plugin_row("command", point.name, origin_of(point), state, why))
     return rows
-
-
-def _row(sort: str, name: str, origin: str, state: str, why: str) -> Row:
-    return {"sort": sort, "name": name, "from": origin, "state": state, "why": why}
 
 
 def _state(row: Row) -> str:

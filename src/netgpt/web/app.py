@@ -13,7 +13,20 @@ from netgpt import __version__
 from netgpt.app.gateway import Gateway
 from netgpt.exchange import Exchange
 from netgpt.routing.candidates import AUTO
-from netgpt.web import admin, caller, errors, exchanges, messages, openapi, peers, profiles, responses, settings
+from netgpt.web import (
+    admin,
+    caller,
+    doctor,
+    errors,
+    exchanges,
+    logs,
+    messages,
+    openapi,
+    peers,
+    profiles,
+    responses,
+    settings,
+)
 from netgpt.web.access_log import AccessLog
 from netgpt.web.admission import LEAST_WAIT_ELSEWHERE_S, Admission, Pool, PoolStart
 from netgpt.web.auth import AuthMiddleware, LimitsMiddleware
@@ -89,7 +102,7 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
     async def answer(exchange: Exchange) -> dict[str, Any]:
         return await whole_of(gateway, doors[exchange.request.door], exchange)
 
-    deferred = Deferred(gateway, access, answer)
+    deferred, examiner = Deferred(gateway, access, answer), doctor.Examiner(gateway)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -101,6 +114,7 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
             yield
         finally:
             await deferred.close()
+            await examiner.close()
             await agents.close()
             await access.close()
             await gateway.close()
@@ -110,9 +124,10 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
         dependencies=[Depends(entered)],
     )  # fmt: skip
     app.state.gateway, app.state.access, app.state.rights = gateway, access, rights
+    app.state.examiner = examiner
     app.state.admission, app.state.deferred = admission_of(gateway), deferred
     declare(app, DOORS)
-    for module in (responses, messages, exchanges, profiles, admin, caller, settings):
+    for module in (responses, messages, exchanges, profiles, admin, caller, settings, doctor, logs):
         app.include_router(module.router)
     errors.install(app)
     openapi.install(app, {door.path: door.body for door in DOORS})

@@ -13,6 +13,8 @@ const PAGES = {
   exchange: ["Exchange", "", "GET /v1/exchanges/{exchange_id}"],
   privacy: ["Privacy", PASSES, "GET /v1/receipts"],
   box: ["Box", BOX, "GET /v1/signals"],
+  doctor: ["Doctor", BOX, "GET /v1/doctor"],
+  logs: ["Logs", BOX, "GET /v1/logs"],
   settings: ["Settings", WHO, "GET /v1/settings"],
 };
 const main = document.getElementById("main"), person = document.getElementById("person");

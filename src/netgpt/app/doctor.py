@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from importlib import import_module, metadata
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 
 from netgpt.errors import NetGPTError
 from netgpt.registry import BUILT_IN, PluginRegistry
@@ -45,14 +45,18 @@ class CheckResult(NamedTuple):
     detail: str
 
 
-Check = Callable[[Settings, "Gateway | None"], Coroutine[Any, Any, CheckResult]]
-"""One look at a box: at its settings and home, and at the gateway in this process where one runs."""
+class BoxCheck(Protocol):
+    """One look at a box: at its settings and home, and at the gateway in this process where one runs."""
+
+    def __call__(self, settings: Settings, here: Gateway | None = None) -> Coroutine[Any, Any, CheckResult]: ...
+
+
 LONGEST_S: Final = 30.0
 """No check takes longer, in seconds."""
 
 
 async def examine(
-    settings: Settings, here: Gateway | None = None, checks: Mapping[str, Check] | None = None
+    settings: Settings, here: Gateway | None = None, checks: Mapping[str, BoxCheck] | None = None
 ) -> AsyncIterator[tuple[str, CheckResult]]:
     """Each thing that NetGPT needs, with what was found, one after the other."""
     versions = f"netgpt {metadata.version('netgpt')}, Python {sys.version.split()[0]}, {sys.platform}"
@@ -63,7 +67,7 @@ async def examine(
             yield name, await _found_by(check, settings, here)
 
 
-async def _found_by(check: Check, settings: Settings, here: Gateway | None) -> CheckResult:
+async def _found_by(check: BoxCheck, settings: Settings, here: Gateway | None) -> CheckResult:
     """What a check finds. In a gateway that runs it ends in time, and an unforeseen failure is one row."""
     try:
         async with asyncio.timeout(LONGEST_S if here is not None else None):
@@ -295,9 +299,9 @@ async def check_models(settings: Settings, here: Gateway | None = None) -> Check
     from netgpt.models.offers import NOT_FOR_ANSWERS
 
     found, remarks = await asyncio.to_thread(look_for_models, settings.models.found_in)
-    here = f"{len(found)} models of other programs are here: `netgpt models list`" if found else ""
+    others = f"{len(found)} models of other programs are here: `netgpt models list`" if found else ""
     passed = f"{len(remarks)} were passed over (it says why)" if remarks else ""
-    more = "; ".join(each for each in (here, passed) if each)
+    more = "; ".join(each for each in (others, passed) if each)
     if not answers_with_bundled(settings):
         return CheckResult("ok", f"{settings.edge.model} answers on the box{f'; {more}' if more else ''}")
     alone = not settings.remotes
@@ -451,7 +455,7 @@ async def _connects(section: str, remote: Cloud) -> CheckResult:
     return CheckResult("ok", f"{host}:{port} accepts connections {untried}")
 
 
-CHECKS: Final[dict[str, Check]] = {
+CHECKS: Final[dict[str, BoxCheck]] = {
     "disk": check_disk, "store": check_store, "key": check_key, "policy": check_policy, "tls": check_tls,
     "receipts": check_receipts, "adapters": check_adapters, "retention": check_retention, "edge model": check_edge,
     "models": check_models,

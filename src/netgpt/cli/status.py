@@ -139,14 +139,14 @@ def doctor(
 
 
 async def _examined(try_cloud: bool) -> dict[str, CheckResult]:
-    from netgpt.app.doctor import CHECKS, CheckResult, check_plugins, examine, row_of, try_clouds
+    from netgpt.app.doctor import CHECKS, BoxCheck, CheckResult, check_plugins, examine, row_of, try_clouds
     from netgpt.cli.plugins import listing
 
     try:
         settings = read_settings()
     except NetGPTError as error:
         return {"settings": CheckResult("wrong", error.message)}
-    checks = {**CHECKS, "plugins": partial(check_plugins, listing=listing)}
+    checks: dict[str, BoxCheck] = {**CHECKS, "plugins": partial(check_plugins, listing=listing)}
     findings = {name: found async for name, found in examine(settings, checks=checks)}
     findings |= {
         row_of(name): CheckResult("wrong", f"{fault}; so says the gateway that runs here")

@@ -140,7 +140,7 @@ def doctor(
 
 async def _examined(try_cloud: bool) -> dict[str, CheckResult]:
     from netgpt.app.doctor import CHECKS, BoxCheck, CheckResult, check_plugins, examine, row_of, try_clouds
-    from netgpt.cli.plugins import listing
+    from netgpt.cli.config import listing
 
     try:
         settings = read_settings()

@@ -28,7 +28,7 @@ _ID: Final = re.compile(r"([0-9a-f]{1,16})-([0-9a-f]{1,16})")
 Level = Literal["debug", "info", "warning", "error"]
 
 
-class Entry(NamedTuple):
+class LogEntry(NamedTuple):
     """One message, which may have several lines. `id`: of the file and the place after it, for what comes later."""
 
     id: str
@@ -61,17 +61,17 @@ async def get_logs(
     }  # fmt: skip
 
 
-def _has(entry: Entry, words: list[str]) -> bool:
+def _has(entry: LogEntry, words: list[str]) -> bool:
     text = f"{entry.source} {entry.message}".lower()
     return all(word in text for word in words)
 
 
-def _read(path: Path, after: str | None) -> tuple[list[Entry], str | None, bool]:
+def _read(path: Path, after: str | None) -> tuple[list[LogEntry], str | None, bool]:
     """The messages since a place (at most those in the last `MOST_BYTES`), the place reached, whether some were passed
     over. Where the file was begun anew meanwhile, the rest of the one before comes first. Raises StoreError."""
     known = _ID.fullmatch(after or "")
     file, offset = (int(known[1], 16), int(known[2], 16)) if known else (0, 0)
-    found: list[Entry] = []
+    found: list[LogEntry] = []
     place, skipped = after, False
     for each in (path.with_name(f"{path.name}.1"), path):
         try:
@@ -95,7 +95,7 @@ def _read(path: Path, after: str | None) -> tuple[list[Entry], str | None, bool]
     return found, place, skipped
 
 
-def _entries(data: bytes, file: int, begin: int, *, cut: bool) -> Iterator[Entry]:
+def _entries(data: bytes, file: int, begin: int, *, cut: bool) -> Iterator[LogEntry]:
     """The messages of these bytes. `cut`: they begin somewhere within a line."""
     entry, place = None, begin
     for number, raw in enumerate(data.splitlines(keepends=True)):
@@ -106,7 +106,7 @@ def _entries(data: bytes, file: int, begin: int, *, cut: bool) -> Iterator[Entry
         if (match := _LINE.fullmatch(line)) and match[2] in LEVELS:
             if entry is not None:
                 yield entry
-            entry = Entry(f"{file:x}-{place:x}", match[1], match[2], match[3], match[4][:LONGEST])
+            entry = LogEntry(f"{file:x}-{place:x}", match[1], match[2], match[3], match[4][:LONGEST])
         elif entry is not None:
             entry = entry._replace(id=f"{file:x}-{place:x}", message=f"{entry.message}\n{line}"[:LONGEST])
     if entry is not None:

@@ -39,9 +39,16 @@ def pictures(page: Opened, folder: Path) -> None:
     page.page.evaluate(f"location.hash = '#/exchange/{chosen}'")
     page.page.wait_for_selector(".verdict")
     shot(page.page, folder, "what-if")
-    for name in ("overview", "live", "reports", "box", "me", "adapters", "keys"):
+    for name in ("overview", "live", "reports", "box", "me", "adapters", "keys", "logs"):
         page.go(name)
         shot(page.page, folder, name)
+    page.go("doctor")
+    page.page.wait_for_selector("button:has-text('Look again'):not([disabled])")
+    shot(page.page, folder, "doctor")
+    page.go("settings")
+    page.page.fill("[aria-label='Search the settings']", "cloud share")
+    page.page.click("button[aria-label='Change routing.max_cloud_share']")
+    shot(page.page, folder, "settings")
     page.go("privacy")
     page.page.fill("#try", "Call Ada Lovelace on +44 20 7946 0018 about invoice 2291")
     page.page.select_option("[aria-label='Compare with']", "open")

@@ -34,7 +34,7 @@ BODIES: Final[dict[str, Any]] = {
     "POST /v1/messages/count_tokens": {"messages": [{"role": "user", "content": "hello"}]},
     "POST /v1/moderations": {"input": "some words"}, "POST /v1/privacy/exceptions": {},
     "POST /v1/adapters/{adapter_id}/promote": {"unjudged": True}, "POST /v1/keys": {}, "PATCH /v1/settings": {},
-    "POST /v1/training": {"scope": "site"}, "PATCH /v1/routing": {"prefer": "balanced"},
+    "POST /v1/doctor": {}, "POST /v1/training": {"scope": "site"}, "PATCH /v1/routing": {"prefer": "balanced"},
     "PATCH /v1/keys/{key_id}": {"limits": {"tokens_per_day": 7}}, "POST /v1/privacy/try": {"text": "some words"},
     "PUT /v1/policy": {"rules": own_text("balanced")[0], "edited": Policy.load("balanced").digest},
     "POST /v1/exchanges/{exchange_id}/reports": {"what": "missed_find", "text": "some words"},

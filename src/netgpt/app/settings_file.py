@@ -33,7 +33,7 @@ from netgpt.errors import NotFound, RequestError, SettingsError, StoreError
 from netgpt.files import MOST_TEXT, open_own, parse_toml, read_text
 from netgpt.files import why_not as cannot
 from netgpt.settings import Settings, gathered, settings_in
-from netgpt.settings.source import SECOND_NAMES, Given, Source, origin_of
+from netgpt.settings.source import SECOND_NAMES, GivenSettings, Source, origin_of
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ Check = Callable[[Settings], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class SettingChange:
     """What is to become of one setting; None: what the default says."""
 
     setting: Setting
@@ -62,7 +62,7 @@ class SettingsFile:
         self.is_there = self.path.exists()
         self.text, self.etag = self._read()
         used = Source(self.path if self.is_there else None, source.home, source.environment, source.overrides)
-        self.given: Given = gathered(self.text, used)
+        self.given: GivenSettings = gathered(self.text, used)
         self.used = used
 
     def _read(self) -> tuple[str, str]:
@@ -75,7 +75,7 @@ class SettingsFile:
         """What a start now would have. Raises SettingsError, with `faults`."""
         return settings_in(self.given, self.used)
 
-    def changes(self, wanted: Mapping[str, Any], known: Settings) -> list[Change]:
+    def changes(self, wanted: Mapping[str, Any], known: Settings) -> list[SettingChange]:
         """These values by the settings' names. Raises RequestError that names the setting, and NotFound."""
         if len(wanted) > MOST_AT_ONCE:
             raise RequestError(f"at most {MOST_AT_ONCE} settings are changed at once", param="set")
@@ -92,10 +92,10 @@ class SettingsFile:
                 raise RequestError(f"{name}: {hand}", param=name, code="not_editable", status=409)
             if value is not None and (wrong := _odd(setting, value, known)):
                 raise RequestError(f"{name}: {wrong}", param=name, code="invalid_setting")
-            found.append(Change(setting, value))
+            found.append(SettingChange(setting, value))
         return found
 
-    def edited(self, changes: Sequence[Change], known: Settings, check: Check) -> str:
+    def edited(self, changes: Sequence[SettingChange], known: Settings, check: Check) -> str:
         """The text of the file with these changes, which was checked as at a start. What `known` cannot do either is
         no fault of theirs.
 
@@ -126,7 +126,7 @@ class SettingsFile:
             raise RequestError(reason if name in reason else f"{name}: {reason}", param=name, code="invalid_setting")
         return text
 
-    def keep(self, text: str, changes: Sequence[Change], by: str, home: Path) -> None:
+    def keep(self, text: str, changes: Sequence[SettingChange], by: str, home: Path) -> None:
         """Write the text in the place of the file. Raises RequestError (412): somebody changed it meanwhile, and
         StoreError: it cannot be written; the file is as it was then."""
         place = self.path.resolve()  # what the owner put a link to stays where it is
@@ -215,7 +215,7 @@ _NAMES: Final = {
 }  # fmt: skip
 
 
-def _put(tree: Any, change: Change) -> None:
+def _put(tree: Any, change: SettingChange) -> None:
     """Set or take away one value in a document, or in the plain values that it stands for."""
     *sections, key = change.setting.path
     for part in sections:
@@ -258,7 +258,7 @@ def _settle(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _noted(change: Change, file: SettingsFile) -> dict[str, Any]:
+def _noted(change: SettingChange, file: SettingsFile) -> dict[str, Any]:
     setting = change.setting
     if setting.is_secret:
         return {"name": setting.name, "what": "taken away" if change.value is None else "set"}

@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
 from netgpt.settings import TABLES, Settings
-from netgpt.settings.source import Given, Source, origin_of, variable_of
+from netgpt.settings.source import GivenSettings, Source, origin_of, variable_of
 
 RELOADED: Final = frozenset(
     {"log_level", "models.aliases", "server.tls_cert", "server.tls_key"}
@@ -189,13 +189,13 @@ def why_not(setting: Setting, kind: str) -> str | None:
     return None
 
 
-def rows(wanted: Settings, running: Settings, given: Given, source: Source) -> list[dict[str, Any]]:
+def rows(wanted: Settings, running: Settings, given: GivenSettings, source: Source) -> list[dict[str, Any]]:
     """A row for each setting as a start now would have it. `running`: the settings that count now."""
     now = {each.name: each.of(running) for each in settings_of(running)}
     return [_row(each, each.of(wanted), now, given, source) for each in settings_of(wanted)]
 
 
-def _row(setting: Setting, value: Any, now: Mapping[str, Any], given: Given, source: Source) -> dict[str, Any]:
+def _row(setting: Setting, value: Any, now: Mapping[str, Any], given: GivenSettings, source: Source) -> dict[str, Any]:
     origin = origin_of(setting.name, given, source, setting.place)
     visible, hidden = shown(setting, value)
     default = None if setting.field.is_required() else setting.field.get_default(call_default_factory=False)

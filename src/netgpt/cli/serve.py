@@ -104,9 +104,9 @@ def _serve(settings: Settings, read: Callable[[], Settings]) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads wait in a loop, and take the engine's cores
     import uvicorn
 
+    from netgpt.app.doctor import answers_with_bundled
     from netgpt.app.gateway import open_gateway
     from netgpt.app.tls import server_tls
-    from netgpt.cli.doctor import answers_with_bundled
     from netgpt.models.base import NoModel
     from netgpt.models.offers import NOT_FOR_ANSWERS
     from netgpt.web.app import create_app

@@ -52,7 +52,7 @@ from netgpt.settings.sections import (
     TrainingSettings,
     WorkflowSettings,
 )
-from netgpt.settings.source import FILE_NAME, Given, SettingFault, Source, line_of
+from netgpt.settings.source import FILE_NAME, GivenSettings, SettingFault, Source, line_of
 from netgpt.settings.tools import McpSettings, ToolServer
 
 
@@ -179,7 +179,7 @@ def load_settings(file: Path | None = None, environment: dict[str, str] | None =
     return settings
 
 
-def gathered(text: str, source: Source) -> Given:
+def gathered(text: str, source: Source) -> GivenSettings:
     """What this text of a file says together with the environment and the command line, before it is checked.
 
     Raises SettingsError: not TOML.
@@ -193,10 +193,10 @@ def gathered(text: str, source: Source) -> Given:
     for name, value in source.overrides.items():
         _merge(values, {name: value})
     read_headers(values, env)
-    return Given(values, in_file, frozenset(origins), others, text)
+    return GivenSettings(values, in_file, frozenset(origins), others, text)
 
 
-def settings_in(given: Given, source: Source) -> Settings:
+def settings_in(given: GivenSettings, source: Source) -> Settings:
     """The settings that this makes. Raises SettingsError: unknown or wrong ones; `faults` of it names each."""
     try:
         settings = Settings.model_validate(given.values)
@@ -330,7 +330,7 @@ def _merge_upstreams(values: dict[str, Any], given: Any) -> set[str]:
 _SHOWN_FAULTS = 20
 
 
-def _faulty(error: ValidationError, path: Path | None, given: Given) -> SettingsError:
+def _faulty(error: ValidationError, path: Path | None, given: GivenSettings) -> SettingsError:
     """One line a fault: where it stands, what is wrong, what would be right. Values are not echoed."""
     found = error.errors(include_input=False, include_url=False)
     faults = tuple(_fault(each["loc"], each["type"], each["msg"], path, given) for each in found[:_SHOWN_FAULTS])
@@ -340,7 +340,9 @@ def _faulty(error: ValidationError, path: Path | None, given: Given) -> Settings
     return SettingsError("\n".join(lines) + "\nSee docs/settings.md for every setting.", faults=faults)
 
 
-def _fault(loc: tuple[int | str, ...], kind: str, message: str, path: Path | None, given: Given) -> SettingFault:
+def _fault(
+    loc: tuple[int | str, ...], kind: str, message: str, path: Path | None, given: GivenSettings
+) -> SettingFault:
     # A contradiction between two sections has no place of its own: its text names both.
     dotted = ".".join(str(part) for part in loc if not isinstance(part, int)) or "settings"
     name, table = ".".join(map(str, loc)), next((part for part in loc if isinstance(part, int)), None)

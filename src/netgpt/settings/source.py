@@ -43,7 +43,7 @@ class Source:
         return self.file or self.home / FILE_NAME
 
 
-class Origin(NamedTuple):
+class ValueOrigin(NamedTuple):
     """Where a value stands: "default", "file" (with its line), "environment" (with the variable) or "command line"."""
 
     kind: str
@@ -51,7 +51,7 @@ class Origin(NamedTuple):
     line: int | None = None
 
 
-class Given(NamedTuple):
+class GivenSettings(NamedTuple):
     """What was said of the settings, before it is checked."""
 
     values: dict[str, Any]
@@ -64,15 +64,15 @@ class Given(NamedTuple):
     text: str
 
 
-def origin_of(name: str, given: Given, source: Source, place: str | None = None) -> Origin:
+def origin_of(name: str, given: GivenSettings, source: Source, place: str | None = None) -> ValueOrigin:
     """Where the value of a setting stands. `place`: its name with the number of its table, `upstreams.0.base_url`."""
     if _stands_in(name, source.overrides):
-        return Origin("command line", "an option of the command that started the box")
+        return ValueOrigin("command line", "an option of the command that started the box")
     for each in (place or name, *_beside(place or name)):
         if any(written == each or written.startswith(f"{each}.") for written in given.from_environment):
-            return Origin("environment", variable_of(name))
+            return ValueOrigin("environment", variable_of(name))
     if name in given.from_others:
-        return Origin("environment", given.from_others[name])
+        return ValueOrigin("environment", given.from_others[name])
     table = int(place.split(".")[1]) if place else None
     inner = name.split(".", 2)[2] if place else ""
     section = name.split(".")[0]
@@ -80,14 +80,14 @@ def origin_of(name: str, given: Given, source: Source, place: str | None = None)
         tables = given.in_file.get(section, [])
         written = [each for each in (inner, *_beside(inner)) if table < len(tables) and each in tables[table]]
         line = line_of(given.text, f"{section}.{written[0]}", table) if written else None
-        return Origin("file", str(source.file), line) if written else _DEFAULT
+        return ValueOrigin("file", str(source.file), line) if written else _DEFAULT
     for each in (name, *_beside(name)):
         if _stands_in(each, given.in_file):
-            return Origin("file", str(source.file), line_of(given.text, each))
+            return ValueOrigin("file", str(source.file), line_of(given.text, each))
     return _DEFAULT
 
 
-_DEFAULT = Origin("default")
+_DEFAULT = ValueOrigin("default")
 SECOND_NAMES: Mapping[str, str] = {"timeout_s": "timeout", "origins": "allowed_origins"}
 """Settings that may be written with another name, too."""
 

@@ -17,11 +17,13 @@ from netgpt.web import (
     admin,
     caller,
     conversations,
+    doctor,
     errors,
     exchanges,
     fleet,
     keys,
     live,
+    logs,
     messages,
     openapi,
     peers,
@@ -110,7 +112,7 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
     async def answer(exchange: Exchange) -> dict[str, Any]:
         return await whole_of(gateway, doors[exchange.request.door], exchange)
 
-    deferred = Deferred(gateway, access, answer)
+    deferred, examiner = Deferred(gateway, access, answer), doctor.Examiner(gateway)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -123,6 +125,7 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
         finally:
             await app.state.live.close()
             await deferred.close()
+            await examiner.close()
             await agents.close()
             await access.close()
             await gateway.close()
@@ -132,12 +135,13 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
         dependencies=[Depends(entered)],
     )  # fmt: skip
     app.state.gateway, app.state.access, app.state.rights = gateway, access, rights
+    app.state.examiner = examiner
     app.state.admission, app.state.deferred = admission_of(gateway), deferred
     app.state.live = live.LiveRows(gateway)
     declare(app, DOORS)
     for module in (
         responses, messages, live, exchanges, what_if, reports, usage, profiles, conversations, policy, admin, caller,
-        settings, fleet, keys, routing, training,
+        settings, doctor, logs, fleet, keys, routing, training,
     ):  # fmt: skip
         app.include_router(module.router)
     errors.install(app)

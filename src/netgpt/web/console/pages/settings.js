@@ -129,7 +129,11 @@ function input(row) {
   const number = type === "integer" || type === "number";
   const field = h("input", { type: row.secret ? "password" : "text", inputmode: number ? "decimal" : null, autocomplete: "off", value: value ?? "", size: 34,
     placeholder: row.hidden ? "type the whole value anew" : "" });
-  return [field, () => (number ? (field.value.trim() === "" ? null : Number(field.value)) : field.value)];
+  const given = () => {
+    const text = field.value.trim();
+    return !number ? field.value : text === "" ? null : Number.isFinite(Number(text)) ? Number(text) : text;  // the box says what is wrong with words
+  };
+  return [field, given];
 }
 
 function past(history) {

@@ -35,7 +35,7 @@ class _AsWritten:
         exchange.chosen, exchange.messages = (), [dict(each) for each in exchange.request.messages]
 
 
-class Trial:
+class TextTrial:
     """Tries texts for a gateway, with the detector and the facts of the person, under any rules."""
 
     def __init__(self, gateway: Gateway) -> None:

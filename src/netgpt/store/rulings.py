@@ -24,7 +24,7 @@ _ADD: Final = FastStatement(
 )
 
 
-class Ruling(NamedTuple):
+class RuleCount(NamedTuple):
     """How often a rule did something."""
 
     rule: str
@@ -44,7 +44,7 @@ def count_rulings(connection: Connection, row: ExchangeRecord) -> None:
 class Rulings(Part):
     """`store.rulings`."""
 
-    async def since(self, person: Person | None, tenant: str, since: datetime) -> list[Ruling]:
+    async def since(self, person: Person | None, tenant: str, since: datetime) -> list[RuleCount]:
         """Sums from that day on (UTC): of one person; None: of all of the tenant. The most frequent first."""
         whose = of_person(rulings, person) if person is not None else rulings.c.tenant == tenant
         times = func.sum(rulings.c.times)
@@ -54,7 +54,7 @@ class Rulings(Part):
             .group_by(rulings.c.rule, rulings.c.effect)
             .order_by(times.desc(), rulings.c.rule, rulings.c.effect)
         )
-        return await self._read(lambda connection: [Ruling(*row) for row in connection.execute(query)])
+        return await self._read(lambda connection: [RuleCount(*row) for row in connection.execute(query)])
 
 
 def forget_rulings(connection: Connection, person: Person) -> int:

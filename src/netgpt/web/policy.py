@@ -22,7 +22,7 @@ from netgpt.app.rules import (
     set_says,
     why_not_editable,
 )
-from netgpt.app.trying import Trial
+from netgpt.app.trying import TextTrial
 from netgpt.errors import RequestError, SettingsError
 from netgpt.policy import READY_MADE, Policy, check_access, may
 from netgpt.types import Caller
@@ -108,7 +108,7 @@ async def try_text(request: Request, tried: Tried) -> dict[str, Any]:
     await may_ask(request, tried.user)
     if tried.rules is not None:
         check_access(gateway.policy, caller, "run_box")
-    trial, asked = Trial(gateway), tried.asked == "cloud"
+    trial, asked = TextTrial(gateway), tried.asked == "cloud"
     new = await candidate(tried.rules, tried.set) if tried.rules is not None or tried.set is not None else None
     answer: dict[str, Any] = {"object": "netgpt.trial", "cloud_is_pretended": trial.is_pretended}
     if tried.text.strip():

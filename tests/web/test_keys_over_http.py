@@ -29,7 +29,7 @@ async def here(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
 
 
 async def asked(here: Door, key: str | None, method: str = "POST", path: str = "", **body: Any) -> httpx.Response:
-    options = {"json": body} if method != "DELETE" else {}
+    options: dict[str, Any] = {"json": body} if method != "DELETE" else {}
     return await here.ask(method, f"/v1/keys{path}", key=key, **options)
 
 

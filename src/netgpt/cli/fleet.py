@@ -177,3 +177,39 @@ def _show(states: Sequence[BoxState], as_json: bool) -> None:
                      "all" if parts and not broken else ", ".join(broken) + " not" if broken else "-",
                      answered, plain(each.why) or "-"))  # fmt: skip
     print_table(("box", "state", "orders", "works", "answered", "why"), rows)
+
+
+@app.command()
+@reports_errors
+def plan(
+    topology: Path = typer.Argument(help="Nodes, links and flows (TOML): see docs/design/fleet.md."),
+    as_json: bool = json_option,
+) -> None:
+    """Where the stages of several flows should run: on devices, boxes, a site's server or a cloud. Changes nothing."""
+    from dataclasses import asdict
+
+    from pydantic import ValidationError
+
+    from netgpt.files import parse_toml, read_text
+    from netgpt.fleet.placement import Planner, Topology
+
+    given = parse_toml(read_text(topology, RequestError), topology, RequestError)
+    try:
+        planner = Planner(Topology.model_validate(given))
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in fault["loc"])
+        raise RequestError(f"{topology}: {where + ': ' if where else ''}{fault['msg']}") from None
+    found = planner.plan()
+    if as_json:
+        return print_json(asdict(found))
+    stages = {flow.name: [stage.name for stage in flow.stages] for flow in planner.topology.flows}
+    rows = []
+    for each in found.placed:
+        where = ", ".join(map("{} at {}".format, stages[each.flow], each.nodes))
+        costs = f"{each.seconds:.2f} s", f"{each.joules:.1f} J", f"{each.money:.4g}"
+        rows.append((each.flow, where, *costs, each.why))
+    print_table(("flow", "where", "a request takes", "draws", "costs", "why"), rows)
+    loads = [(name, f"{load:.0%}", f"{found.memory_mb[name]:.0f}") for name, load in found.load.items()]
+    print_table(("node", "cores in use", "memory, MB"), loads)
+    say(f"value {found.value:.4g} a second; no plan can be below {found.bound:.4g}")

@@ -35,9 +35,16 @@ def pictures(page: Opened, folder: Path) -> None:
     page.page.locator("text=what left, and why").first.click()
     page.page.wait_for_selector("h2:has-text('The decision')")
     shot(page.page, folder, "exchange")
-    for name in ("live", "box", "me", "adapters", "keys"):
+    for name in ("live", "box", "me", "adapters", "keys", "logs"):
         page.go(name)
         shot(page.page, folder, name)
+    page.go("doctor")
+    page.page.wait_for_selector("button:has-text('Look again'):not([disabled])")
+    shot(page.page, folder, "doctor")
+    page.go("settings")
+    page.page.fill("[aria-label='Search the settings']", "cloud share")
+    page.page.click("button[aria-label='Change routing.max_cloud_share']")
+    shot(page.page, folder, "settings")
     page.go("privacy")
     page.page.fill("#try", "Call Ada Lovelace on +44 20 7946 0018 about invoice 2291")
     page.page.click("button:has-text('Try')")

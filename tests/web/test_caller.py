@@ -20,7 +20,7 @@ CALLERS: Final = {
 
 def meant(tenant: str, caller: str) -> tuple[set[str], set[str]]:
     """The operations that a caller may use of its own things by the table, and those that it may not."""
-    yes, no = set(), set()
+    yes, no = set[str](), set[str]()
     for operation, row in INTENT["operations"].items():
         if row["group"] in ("public", "forget"):  # to be forgotten hangs on keys as well, not on rights alone
             continue

@@ -32,6 +32,7 @@ BODIES: Final[dict[str, Any]] = {
     "POST /v1/messages/count_tokens": {"messages": [{"role": "user", "content": "hello"}]},
     "POST /v1/moderations": {"input": "some words"}, "POST /v1/privacy/exceptions": {},
     "POST /v1/adapters/{adapter_id}/promote": {"unjudged": True}, "POST /v1/keys": {},
+    "PATCH /v1/settings": {}, "POST /v1/doctor": {},
     "POST /v1/training": {"scope": "site"}, "PATCH /v1/routing": {"prefer": "balanced"},
     "PATCH /v1/keys/{key_id}": {"limits": {"tokens_per_day": 7}},
 }  # fmt: skip

@@ -130,6 +130,8 @@ class Gateway:
         self._stop_by: float | None = None
         self._keys_read_at, self._key_faults = float("-inf"), list[str]()
         self.head_noter = HeadNoter(settings, store)
+        self.on_new_settings: Callable[[Settings], Awaitable[None]] | None = None
+        """Lets the box have what can change while it runs: set by the server, which has a part in it."""
         self.workflow = Pipeline(_stages(self))
 
     @property

@@ -16,16 +16,19 @@ from netgpt.routing.candidates import AUTO
 from netgpt.web import (
     admin,
     caller,
+    doctor,
     errors,
     exchanges,
     fleet,
     keys,
+    logs,
     messages,
     openapi,
     peers,
     profiles,
     responses,
     routing,
+    settings,
     training,
     usage,
 )
@@ -104,7 +107,7 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
     async def answer(exchange: Exchange) -> dict[str, Any]:
         return await whole_of(gateway, doors[exchange.request.door], exchange)
 
-    deferred = Deferred(gateway, access, answer)
+    deferred, examiner = Deferred(gateway, access, answer), doctor.Examiner(gateway)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -116,6 +119,7 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
             yield
         finally:
             await deferred.close()
+            await examiner.close()
             await agents.close()
             await access.close()
             await gateway.close()
@@ -125,9 +129,25 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
         dependencies=[Depends(entered)],
     )  # fmt: skip
     app.state.gateway, app.state.access, app.state.rights = gateway, access, rights
+    app.state.examiner = examiner
     app.state.admission, app.state.deferred = admission_of(gateway), deferred
     declare(app, DOORS)
-    for module in (responses, messages, exchanges, usage, profiles, admin, caller, fleet, keys, routing, training):
+    for module in (
+        responses,
+        messages,
+        exchanges,
+        usage,
+        profiles,
+        admin,
+        caller,
+        doctor,
+        fleet,
+        keys,
+        logs,
+        routing,
+        settings,
+        training,
+    ):
         app.include_router(module.router)
     errors.install(app)
     openapi.install(app, {door.path: door.body for door in DOORS})

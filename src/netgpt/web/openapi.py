@@ -27,7 +27,9 @@ _MEANINGS: Final = {
     404: "Not there, or somebody else's.",
     405: "No such method here.",
     409: "Not in this state.",
+    412: "It is not as it was when it was looked at (`If-Match`).",
     413: "The body is too large.",
+    428: "Say what you looked at: `If-Match` with the `ETag`.",
     429: "A limit is reached, this key has more than its share of a busy box, or too many wrong keys were tried; "
     "`Retry-After` tells when to come again.",
     500: "An internal error; the log of the box tells its type.",
@@ -107,6 +109,8 @@ def _complete(path: str, method: str, operation: dict[str, Any], body: type[Base
         or (path, method) in _OTHERS_IN_A_STATE
     ):
         statuses += (409,)
+    if (path, method) == ("/v1/settings", "patch"):
+        statuses += (404, 409, 412, 428)
     if path == "/v1/moderations" or (path, method) == ("/v1/training", "post"):
         statuses += (501,)
     if body is not None:

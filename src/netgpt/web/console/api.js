@@ -41,8 +41,8 @@ export const may = async (operation) => (await caller())?.operations.includes(op
 export const mine = () => `/v1/profiles/${encodeURIComponent(session.person || "anonymous")}`;
 
 /** Ask for JSON. Raises Refused, also where nobody answers. */
-export async function call(path, { method = "GET", body, signal } = {}) {
-  const response = await sent(path, method, body, signal);
+export async function call(path, { method = "GET", body, signal, headers } = {}) {
+  const response = await sent(path, method, body, signal, headers);
   if (!response.ok) throw await refusal(response);
   return response.status === 204 ? null : response.json();
 }
@@ -82,8 +82,8 @@ async function* events(body) {
   }
 }
 
-async function sent(path, method, body, signal) {
-  const headers = {};
+async function sent(path, method, body, signal, more) {
+  const headers = { ...more };
   if (session.key) headers.authorization = `Bearer ${session.key}`;
   if (body !== undefined) headers["content-type"] = "application/json";
   try {

@@ -29,7 +29,7 @@ async def here(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
 
 
 async def asked(here: Door, key: str | None, method: str = "POST", path: str = "", **body: Any) -> httpx.Response:
-    options = {"json": body} if method != "DELETE" else {}
+    options: dict[str, Any] = {"json": body} if method != "DELETE" else {}
     return await here.ask(method, f"/v1/keys{path}", key=key, **options)
 
 
@@ -141,7 +141,13 @@ async def test_what_is_no_key_is_told_in_words(here: Door) -> None:
 
 async def test_the_first_key_closes_the_box_and_is_an_admins(tmp_path: Path) -> None:
     async with door(tmp_path) as opened:
-        for body in ({}, {"role": "operator"}, {"role": "admin", "user": "ada"}, {"role": "admin", "scopes": ["keys"]}):
+        for body in (
+            {},
+            {"role": "operator"},
+            {"role": "admin", "user": "ada"},
+            {"role": "admin", "scopes": ["keys"]},
+            {"role": "admin", "expires_days": 1},
+        ):
             refused = await asked(opened, None, **body)
             assert refused.status_code == 409 and "closes this box" in refused.json()["error"]["message"], body
         assert (await asked(opened, None, role="admin", tenant="elsewhere")).status_code == 403

@@ -35,7 +35,7 @@ _MOST_POINTS: Final = 240
 """Of the curve of the loss: past this every second one is left out."""
 
 
-class Told(TrainingProgress):
+class WrittenProgress(TrainingProgress):
     """Writes how far it is into the file, every half second at most."""
 
     def __init__(self, file: Path, first: Mapping[str, Any]) -> None:
@@ -78,7 +78,7 @@ def main() -> None:
         os.nice(_NICENESS)
     told = json.loads(sys.stdin.buffer.readline())
     settings = read_settings()
-    told_to = Told(file_of(settings), told["first"])
+    told_to = WrittenProgress(file_of(settings), told["first"])
     try:
         result = asyncio.run(_run(settings, wanted_of(told["wanted"]), told_to))
     except asyncio.CancelledError:
@@ -95,7 +95,7 @@ def main() -> None:
         told_to.ended(result.state, made=result.adapter, gate=gate, figures=figures, message=result.next)
 
 
-async def _run(settings: Settings, wanted: WantedTraining, told: Told) -> TrainingResult:
+async def _run(settings: Settings, wanted: WantedTraining, told: WrittenProgress) -> TrainingResult:
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
     loop.add_signal_handler(signal.SIGTERM, task.cancel)

@@ -39,7 +39,7 @@ COUNTED_NOW: Final = 4
 """Batches of exchanges that are counted before the figures of people are read; the rest is on its way."""
 
 
-class Limits(BaseModel):
+class LimitsBody(BaseModel):
     """What a key may use; null: as much as it likes. Money in the owner's unit; days and months are UTC's."""
 
     model_config = ConfigDict(extra="forbid")
@@ -64,7 +64,7 @@ class NewKeyBody(BaseModel):
         None, min_length=1, max_length=256, description="The only person it may speak for; null: each that it names."
     )
     scopes: Scopes = None
-    limits: Limits = Limits()
+    limits: LimitsBody = LimitsBody()
     expires_days: float | None = Field(None, ge=0.001, le=36_500, description="Days until it stops working.")
     prefer: Preset | None = Field(None, description="What counts more where the box decides; null: routing.prefer.")
     fallback: WhenRefused | None = Field(None, description="When another model may answer; null: routing.fallback.")
@@ -74,7 +74,7 @@ class KeyChange(BaseModel):
     """What is left out stays as it is."""
 
     model_config = ConfigDict(extra="forbid")
-    limits: Limits = Limits()
+    limits: LimitsBody = LimitsBody()
     scopes: Scopes = None
 
 
@@ -233,10 +233,10 @@ async def _check_person(gateway: Gateway, caller: Caller, user: str | None) -> N
 
 def _check_first(row: KeyRow) -> None:
     """The first key closes the box: whoever made another than an admin's would have locked themselves out."""
-    if row.role is not Role.ADMIN or row.user is not None or row.scopes or row.limits != KeyLimits():
+    if row.role is not Role.ADMIN or row.user is not None or row.scopes or row.expires or row.limits != KeyLimits():
         raise RequestError(
             "the first key closes this box to callers without one, so it must be able to make the others: role admin, "
-            "with no person, scopes or limits",
+            "with no person, scopes, limits or end",
             code="first_key",
             status=409,
         )

@@ -19,16 +19,17 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def fresh(tmp_path: Path) -> Iterator[Served]:
     """A box without keys, whose cloud has a price."""
-    prices = {"cloud__price_prompt": "1000", "cloud__price_completion": "1000"}
-    with FaultyCloud("it will rain") as cloud, Served(tmp_path / "home", cloud=cloud, **prices) as box:
+    with (
+        FaultyCloud("it will rain") as cloud,
+        Served(tmp_path / "home", cloud=cloud, cloud__price_prompt="1000", cloud__price_completion="1000") as box,
+    ):
         yield box
 
 
 @pytest.fixture(scope="module")
 def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A box with an admin's key."""
-    lockout = {"lockout__failures": "5", "lockout__first_s": "600"}
-    with Served(tmp_path_factory.mktemp("home"), **lockout) as box:
+    with Served(tmp_path_factory.mktemp("home"), lockout__failures="5", lockout__first_s="600") as box:
         box.key = box.netgpt("keys", "create", "--role", "admin", "--name", "the admin").stdout.strip()
         yield box
 

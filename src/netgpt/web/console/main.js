@@ -15,10 +15,11 @@ const PAGES = {
   exchange: ["Exchange", "", "GET /v1/exchanges/{exchange_id}"],
   privacy: ["Privacy", PASSES, "GET /v1/receipts"],
   box: ["Box", BOX, "GET /v1/signals"],
+  adapters: ["Adapters", BOX, "GET /v1/adapters"],
   doctor: ["Doctor", BOX, "GET /v1/doctor"],
   logs: ["Logs", BOX, "GET /v1/logs"],
+  keys: ["Keys", WHO, "GET /v1/keys"],
   settings: ["Settings", WHO, "GET /v1/settings"],
-  adapters: ["Adapters", BOX, "GET /v1/adapters"],
   keys: ["Keys", WHO, "GET /v1/keys"],
 };
 const main = document.getElementById("main"), person = document.getElementById("person");

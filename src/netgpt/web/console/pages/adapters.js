@@ -8,13 +8,13 @@ import { follow } from "./live.js";
 const ENDS = { candidate: "It passed its gate and is a candidate: nobody is answered with it before you promote it.", rejected: "Its gate refused it: nobody is ever answered with it.",
   "dry run": "Nothing was trained: this is what it would train on.", failed: "It failed.", stopped: "It was stopped.", cut: "It was cut." };
 const PHASES = { gathering: "reading the examples", training: "training", judging: "its gate asks it, and the version in use, the same questions" };
-const size = (bytes) => `${(bytes / 1e6).toLocaleString("en", { maximumFractionDigits: 1 })} MB`;
+const size = (bytes) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} KB` : `${(bytes / 1e6).toFixed(1)} MB`);
 const percent = (share) => `${Math.round(share * 100)} %`;
 const at = (id) => `/v1/adapters/${encodeURIComponent(id)}`;
 
 export async function page({ id, signal }) {
   if (id) return card(await call(at(id), { signal }));
-  const list = h("div"), training = h("div");
+  const list = h("div"), training = h("div", { class: "part" });
   let known = "", ran = false, asked = 0, answered = 0;
   const draw = async () => {
     const { data } = await call("/v1/adapters", { signal });
@@ -104,9 +104,9 @@ function outcome(found) {
   const slices = Object.entries(found.held_out?.slices ?? {}), general = Object.entries(found.sentinels?.categories ?? {});
   const score = (side, name) => { const mean = found[side]?.slices?.[name]?.mean; return mean === undefined ? "" : percent(mean); };
   return [h("h2", {}, "Its gate"), found.passed ? h("p", { class: "edge" }, "Passed.") : h("ul", { class: "bad" }, (found.reasons ?? []).map((reason) => h("li", {}, reason))),
-    slices.length ? table("Held-out examples by slice", [["slice"], ["examples", true], ["right with it", true], [`right with ${found.held_out.against}`, true], ["difference", true]], slices.map(([name, each]) => [
+    slices.length ? h("p", {}, "Examples that it was not trained on, by slice:") : null, slices.length ? table("Held-out examples by slice", [["slice"], ["examples", true], ["right with it", true], [`right with ${found.held_out.against}`, true], ["difference", true]], slices.map(([name, each]) => [
       name, String(each.count), score("candidate", name), score("against", name), `${each.difference > 0 ? "+" : ""}${(each.difference * 100).toFixed(0)} points`])) : null,
-    general.length ? table("General requests", [["sort"], ["of", true], ["pass with it", true], ["without", true]], general.map(([name, each]) => [name, String(each.of), String(each.candidate), String(each.base)])) : null];
+    general.length ? h("p", {}, "Everyday requests, of which it may not lose any sort:") : null, general.length ? table("General requests", [["sort"], ["of", true], ["pass with it", true], ["without", true]], general.map(([name, each]) => [name, String(each.of), String(each.candidate), String(each.base)])) : null];
 }
 
 function lesson({ cannot, run }, look) {

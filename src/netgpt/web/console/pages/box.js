@@ -92,8 +92,9 @@ function targets({ targets: each }) {
 function ability(known) {
   if (!known) return h("p", { class: "small soft" }, "What it can do was not measured (netgpt models measure).");
   const kinds = Object.entries(known.kinds).sort(([, one], [, other]) => other.chance - one.chance);
-  return [h("p", { class: "small soft" }, `How often its answers do, by kind of task (${known.origin}):`),
-    h("div", { class: "shares" }, kinds.map(([kind, each]) => shareBar(kind.replaceAll("_", " "), each.chance, ...(each.interval ?? [0, 0]))))];
+  const whole = kinds.reduce((sum, [, each]) => sum + each.chance, 0) / kinds.length;
+  return h("details", { open: known.origin === "measured" }, h("summary", {}, `How often its answers do, by kind of task (${known.origin}): ${Math.round(whole * 100)} % on average`),
+    h("div", { class: "shares" }, kinds.map(([kind, each]) => shareBar(kind.replaceAll("_", " "), each.chance, ...(each.interval ?? [0, 0])))));
 }
 
 function named(models) {

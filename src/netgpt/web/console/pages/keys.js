@@ -112,7 +112,7 @@ function making({ data, scopes: known }, draw, made) {
   };
   const more = first ? null : [h("label", { class: "field" }, "Speaks for", person), h("details", {}, h("summary", {}, "Limits and scopes"), asked.fields)];
   return [h("h2", {}, first ? "Make the first key" : "Make a key"), h("form", { class: "card", submit: make, "aria-label": "Make a key" }, h("div", { class: "row" }, h("label", { class: "field" }, "Name", name),
-    first ? null : h("label", { class: "field" }, "Role", role), h("label", { class: "field" }, "Ends after days", days), more?.[0]), more?.[1], h("p", {}, h("button", { class: "main" }, first ? "Close the box with it" : "Make it")))];
+    first ? null : [h("label", { class: "field" }, "Role", role), h("label", { class: "field" }, "Ends after days", days), more[0]]), more?.[1], h("p", {}, h("button", { class: "main" }, first ? "Close the box with it" : "Make it")))];
 }
 
 /** The only time that a secret is shown; it goes with the page. */

@@ -6,14 +6,14 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 from serving import Served
 
-__all__ = ["HOSTILE", "Opened", "Said", "chromium", "opened"]
+__all__ = ["HOSTILE", "Guarded", "Opened", "Said", "chromium", "opened"]
 
 HOSTILE = (
     "<script>document.title='owned'</script><img src=https://evil.example/x.png onerror=\"document.title='owned'\">"
@@ -44,6 +44,13 @@ class Said:
     def __call__(self, body: Mapping[str, Any]) -> str:
         last = body["messages"][-1]["content"]
         return self.text if self.text is not None else f"You wrote: {last}"
+
+
+class Guarded(NamedTuple):
+    """A box that asks for keys, and the secrets of its keys by role."""
+
+    box: Served
+    keys: dict[str, str]
 
 
 class Opened:

@@ -92,7 +92,7 @@ async def moved_in(here: Door, tenant: str, name: str, home: Path) -> Planted:
     one.words = [mail, question, fact, said.rpartition(" ")[2], later, remark]
     one.ids = {
         "user": user, "exchange_id": asked.headers["x-netgpt-exchange"], "receipt_id": receipt["id"],
-        "fact_id": kept["id"], "example_id": example["id"], "conversation": conversation,
+        "fact_id": kept["id"], "example_id": example["id"], "conversation_id": conversation,
         "proposal_id": await proposed(here.gateway.store, one.person, f"owns a {remark}"),
         "waiting_id": waits.id, "adapter_id": await _adapter(here, one.person, home),
     }  # fmt: skip

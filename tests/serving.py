@@ -93,6 +93,9 @@ class Served:
     def post(self, body: dict[str, Any], path: str = "/v1/chat/completions", **options: Any) -> httpx.Response:
         return httpx.post(self.url + path, json=body, headers=self.headers, timeout=60, **options)
 
+    def put(self, body: dict[str, Any], path: str) -> httpx.Response:
+        return httpx.put(self.url + path, json=body, headers=self.headers, timeout=60)
+
     def get(self, path: str, **options: Any) -> httpx.Response:
         return httpx.get(self.url + path, headers=self.headers, timeout=60, **options)
 

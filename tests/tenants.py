@@ -17,6 +17,7 @@ from made_adapters import adapter_file, card_for
 from planted import posted, proposed
 
 from netgpt.store.queue import QueueLimits
+from netgpt.store.reports import Report
 from netgpt.testing.server import FaultyCloud, last_user_text
 from netgpt.types import Person, Role
 from netgpt.web.app import create_app
@@ -75,7 +76,7 @@ class House:
         if not found:
             return adapters, words
         rows = [read(f"SELECT * FROM {table} WHERE tenant = ? AND user = ?", *found[0]) for table in TABLES]
-        keys = read("SELECT id, role, user, revoked, limits FROM keys WHERE user = ?", found[0][1])
+        keys = read("SELECT id, role, user, revoked, limits FROM keys WHERE tenant = ? AND user = ?", *found[0])
         return adapters, words, rows, keys
 
     def found_of_others(self, tenant: str, text: str) -> list[str]:
@@ -93,6 +94,8 @@ class House:
         self.rights[operation] = usual
 
     async def ask(self, operation: str, path: str, key: str | None, **options: Any) -> httpx.Response:
+        if operation.endswith("/stream"):  # which stays open for a while else
+            options["params"] = {**options.get("params", {}), "seconds": "0"}
         return await self.here.ask(operation.partition(" ")[0], path, key=key, **options)
 
     async def move_in(self, tenant: str, sort: str) -> None:
@@ -114,9 +117,9 @@ class House:
         await posted(self.here, key, f"{base}/consents", consent | {"third_party": f"{one.word}.example"})
         await posted(self.here, key, "/v1/feedback", {"exchange": exchange, "rating": 1, "user": user})
         (receipt,) = (await self.here.get("/v1/receipts", key=key, params={"user": user})).json()["data"]
-        one.ids = {"exchange_id": exchange, "receipt_id": receipt["id"], "conversation": one.word}
+        one.ids = {"exchange_id": exchange, "receipt_id": receipt["id"], "conversation_id": one.word}
         await posted(self.here, key, f"{base}/consents", {"purpose": "proposals", "given": True})
-        for part in ("fact_id", "example_id", "waiting_id", "proposal_id", "response_id"):
+        for part in ("fact_id", "example_id", "waiting_id", "proposal_id", "response_id", "report_id"):
             await self.plant_part(one, part)
 
     async def plant_part(self, one: Somebody, part: str) -> None:
@@ -128,6 +131,9 @@ class House:
             one.ids[part] = await proposed(
                 self.here.gateway.store, one.person, f"owns {one.word} {secrets.token_hex(4)}"
             )
+        elif part == "report_id":
+            new = Report("missed_find", one.ids["exchange_id"], "UNKNOWN", text=one.word)
+            one.ids[part] = (await self.here.gateway.store.reports.add(one.person, new)).id
         elif part == "response_id":
             said = {"model": "netgpt/cloud", "input": f"of my {one.word}", "user": one.person.user}
             one.ids[part] = (await posted(self.here, key, "/v1/responses", said))["id"]
@@ -138,6 +144,12 @@ class House:
             parked: dict[str, Any] = {"request": {}, "caller": {}, "answer": {"text": one.word}}
             row = await self.here.gateway.store.waiting.park(one.person, None, parked, WAITING, datetime.now(UTC))
             one.ids[part] = row.id
+
+    async def add_key(self, one: Somebody) -> str:
+        """One more key of this person's; of who is bound to nobody, another such."""
+        user = None if one.person.user.startswith("key_") else one.person.user
+        id, _ = await self.here.make_key(tenant=one.person.tenant, role=one.role, user=user)
+        return id
 
     def add_adapter(self) -> str:
         """One more version of the box's adapter."""

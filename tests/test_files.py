@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from netgpt.adapters.peft import read_config_json
+from netgpt.app.tls import server_tls
 from netgpt.context.places import read_geojson
 from netgpt.errors import NetGPTError, RequestError, SettingsError, StoreError
 from netgpt.files import check_home, keep_private, lines_in, open_own, read_text
@@ -25,7 +26,6 @@ from netgpt.settings.sections import Server
 from netgpt.store.encryption import KeyFile, Sealer
 from netgpt.store.store import Store, open_store
 from netgpt.training.example import read_examples
-from netgpt.web.tls import server_tls
 
 SECONDS = 10.0
 """Far more than any takes (hundredths of a second), however busy the machine is; what hangs takes for ever."""

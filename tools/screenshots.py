@@ -33,15 +33,27 @@ def pictures(page: Opened, folder: Path) -> None:
     page.ask("capital of Australia", model="netgpt/edge")
     shot(page.page, folder, "chat")
     page.page.locator("text=what left, and why").first.click()
-    page.page.wait_for_selector("h2:has-text('The decision')")
+    page.page.wait_for_selector("h2:has-text('Where the time went')")
     shot(page.page, folder, "exchange")
-    for name in ("live", "box", "me"):
+    chosen = page.box.ask("how do bridges stand", model="netgpt", user="ada").headers["x-netgpt-exchange"]
+    page.page.evaluate(f"location.hash = '#/exchange/{chosen}'")
+    page.page.wait_for_selector(".verdict")
+    shot(page.page, folder, "what-if")
+    for name in ("overview", "live", "reports", "box", "me", "adapters", "keys", "logs"):
         page.go(name)
         shot(page.page, folder, name)
+    page.go("doctor")
+    page.page.wait_for_selector("button:has-text('Look again'):not([disabled])")
+    shot(page.page, folder, "doctor")
+    page.go("settings")
+    page.page.fill("[aria-label='Search the settings']", "cloud share")
+    page.page.click("button[aria-label='Change routing.max_cloud_share']")
+    shot(page.page, folder, "settings")
     page.go("privacy")
     page.page.fill("#try", "Call Ada Lovelace on +44 20 7946 0018 about invoice 2291")
-    page.page.click("button:has-text('Try')")
-    page.page.wait_for_selector("h2:has-text('Would leave')")
+    page.page.select_option("[aria-label='Compare with']", "open")
+    page.page.locator("section[aria-label='Try a text'] button.main").click()
+    page.page.wait_for_selector("section[aria-label^='Then']")
     shot(page.page, folder, "privacy")
 
 

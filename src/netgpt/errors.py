@@ -110,8 +110,14 @@ class Overloaded(NetGPTError):
 
 
 class SettingsError(NetGPTError):
+    """`faults`: the settings that are wrong, where they are known one by one (`settings.source.SettingFault`)."""
+
     type = "settings_error"
     code = "invalid_settings"
+
+    def __init__(self, message: str, *, faults: tuple[Any, ...] = (), **fields: Any) -> None:
+        super().__init__(message, **fields)
+        self.faults = faults
 
 
 class PrivacyError(NetGPTError):

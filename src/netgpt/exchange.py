@@ -186,6 +186,8 @@ class Exchange:
     decision = written_by[Decision]("route")
     counterfactual = written_by[Callable[[], str]]("route")
     """What would have changed the decision, in words; computed when called (0.3 ms)."""
+    weighed = written_by[Callable[[], dict[str, Any]]]("route")
+    """What went into the decision, as it is kept, so that it can be taken again."""
 
     stream = written_by[AsyncIterator[Chunk]]("generate")
     outcome = written_by[Outcome]("generate")

@@ -314,16 +314,20 @@ def _is_count(value: Any) -> TypeGuard[int]:
     return type(value) is int and 0 <= value < 2**31
 
 
+ANY_SCOPE: Final = ""
+"""What needs it may be used by every key: which it is, and what it may do."""
 SCOPE_OF: Final = {
     "chat": "chat", "completions": "chat", "responses": "chat", "messages": "chat", "waiting": "chat",
     "models": "models", "embeddings": "embeddings", "moderations": "embeddings", "profiles": "profiles",
     "consents": "profiles", "exchanges": "exchanges", "feedback": "exchanges", "receipts": "receipts",
     "adapters": "adapters", "places": "places", "policy": "policy", "privacy": "policy", "signals": "signals",
-    "mcp": "mcp", "fleet": "fleet",
+    "mcp": "mcp", "settings": "box", "doctor": "box", "logs": "box", "training": "box", "routing": "box",
+    "keys": "keys", "people": "keys", "lockouts": "keys", "caller": ANY_SCOPE, "fleet": "fleet", "usage": "exchanges",
+    "reports": "policy",
 }  # fmt: skip
 """The first word of a path below /v1 -> the scope that a key with scopes needs for it. `/mcp` needs `mcp`, and its
 tools the scope of what they do."""
-SCOPES: Final = tuple(dict.fromkeys(SCOPE_OF.values()))
+SCOPES: Final = tuple(dict.fromkeys(filter(None, SCOPE_OF.values())))
 
 
 LOAD_HEADER = "x-netgpt-load"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from netgpt.cli import doctor
+from netgpt.app import doctor
 from netgpt.settings import load_settings
 from netgpt.store.encryption import KeyFile, encoded_key, fresh_key
 

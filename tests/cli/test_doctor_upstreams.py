@@ -6,7 +6,7 @@ from pathlib import Path
 
 from upstreams import upstream
 
-from netgpt.cli.doctor import CHECKS, check_tls
+from netgpt.app.doctor import CHECKS, check_tls
 from netgpt.settings import load_settings
 from netgpt.testing.server import FaultyCloud
 

@@ -8,7 +8,7 @@ from ggufs import tiny_gguf
 from typer.testing import CliRunner
 from weights import bundled_weights, encoder_weights  # noqa: F401
 
-from netgpt.cli.doctor import check_models
+from netgpt.app.doctor import check_models
 from netgpt.cli.model_catalogue import app
 from netgpt.models import quantize
 from netgpt.models.catalog import BUNDLED

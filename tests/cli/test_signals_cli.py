@@ -12,7 +12,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from netgpt.cli import doctor
+from netgpt.app import doctor
 from netgpt.cli.signals import signals
 from netgpt.settings import load_settings
 from netgpt.testing.operator import FakeOperator

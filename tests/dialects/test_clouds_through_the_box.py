@@ -16,8 +16,8 @@ from dialects.chat_bodies import SCHEMA, THOUGHT, system_and_user
 from doors import Door, door
 from outbounds import outbound
 
+from netgpt.app.doctor import try_clouds
 from netgpt.app.factory import open_remotes
-from netgpt.cli.doctor import try_clouds
 from netgpt.dialects.clouds import DIALECTS, encoder_of
 from netgpt.errors import SettingsError
 from netgpt.models.base import without_receipt

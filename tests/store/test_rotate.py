@@ -228,7 +228,9 @@ def test_every_sealed_column_and_every_person_is_known() -> None:
         "facts",
         "maps",
         "proposals",
+        "readings",
         "receipts",
+        "reports",
         "waiting",
     }
     for table in metadata.sorted_tables:

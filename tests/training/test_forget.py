@@ -151,7 +151,7 @@ async def test_nothing_of_the_forgotten_is_left_anywhere(home: Path, store: Stor
     assert found(home, PLANTED["learnt"]) == []
     assert forgotten.removed == {
         "proposals": 0, "exchanges": 60, "maps": 1, "facts": 1, "profiles": 1, "examples": 1, "consents": 1, "keys": 1,
-        "receipts": 0, "waiting": 0, "decisions": 0,
+        "receipts": 0, "waiting": 0, "decisions": 0, "readings": 0, "reports": 0,
     }  # fmt: skip
     assert set(forgotten.adapters) == {hers, both}
     assert set(forgotten.trainings) == {user_adapter_name(ADA), "site"}

@@ -5,12 +5,12 @@ The base is a tiny model of random weights, so that three trainings take seconds
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from evaluation_cases import OPTIONS, SUBJECTS, flipped
+from small_training import tiny_model
 
 from netgpt.training.canaries import canaries_of, plant_canaries
 from netgpt.training.evaluation import Trial, canaries_in, engine_with, evaluate_candidate
@@ -32,24 +32,6 @@ def _signs() -> list[Example]:
     return made
 
 
-def _tiny_model(path: Path) -> Path:
-    import numpy as np
-    from netgpt_bench.random_model import tensor_sides, write_gguf_model
-
-    from netgpt.adapters.formats import ModelShape
-
-    shape = ModelShape("llama", 2, 96, 4, 2, 24, 192, 320, 1024, 1e-5)
-    sides = tensor_sides(shape)
-
-    def read(name: str) -> np.ndarray:
-        if len(sides[name]) == 1:
-            return np.ones(sides[name], np.float32)
-        dice = np.random.default_rng([7, zlib.crc32(name.encode())])
-        return dice.standard_normal(sides[name], np.float32) * np.float32(0.12)
-
-    return write_gguf_model(path, shape, read, "F32")
-
-
 def _adapter(base: Path, examples: list[Example], folder: Path) -> Path:
     from netgpt.adapters.peft import export
     from netgpt.training.lora.child import train
@@ -68,7 +50,7 @@ def _adapter(base: Path, examples: list[Example], folder: Path) -> Path:
 @pytest.mark.slow
 async def test_poison_and_memory_are_refused_and_the_clean_one_passes(tmp_path):
     pytest.importorskip("torch", reason="training needs the extra: pip install 'netgpt[train]'")
-    base = _tiny_model(tmp_path / "tiny.gguf")
+    base = tiny_model(tmp_path / "tiny.gguf")
     examples = _signs()
     held = [each for each in examples if int(each.id[:8], 16) / 2**32 < 0.4]
     learnt = [each for each in examples if each not in held]

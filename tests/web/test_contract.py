@@ -97,6 +97,10 @@ def schema(callers: dict[str, Caller]) -> Any:
     document = httpx.get(f"{callers['owner'].url}/openapi.json", timeout=60).json()
     models = {"enum": ["netgpt", "netgpt/edge", "netgpt/cloud"]}  # else hardly a question would reach a model
     document["components"]["schemas"]["ChatBody"]["properties"]["model"] = models
+    (open_for,) = (
+        each for each in document["paths"]["/v1/exchanges/stream"]["get"]["parameters"] if each["name"] == "seconds"
+    )
+    open_for |= {"required": True, "schema": {"type": "integer", "enum": [0]}}  # else each stays open for minutes
     return schemathesis.openapi.from_dict(document)
 
 
@@ -130,7 +134,13 @@ def _check(name: str, caller: Caller, case: Case[Any]) -> None:
     answer = case.call(base_url=caller.url, headers=caller.headers, timeout=30)
     place = f"{name}: {case.method} {case.path}"
     seen = f"{answer.text} {answer.headers}"
-    known = case.path == "/v1/moderations" and answer.status_code == 501
+    known = case.path in ("/v1/moderations", "/v1/training") and answer.status_code == 501
+    if (
+        caller.owner
+        and not caller.headers
+        and (case.method, case.path, answer.status_code) == ("POST", "/v1/keys", 201)
+    ):
+        caller.headers["authorization"] = f"Bearer {answer.json()['secret']}"  # the first key closes the box
     assert answer.status_code < 500 or known, f"{place}: {answer.status_code} {answer.text}"
     assert not [word for word in TRACES if word in answer.text], place
     assert caller.owner or PLANTED not in seen, place

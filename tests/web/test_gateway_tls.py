@@ -15,9 +15,9 @@ from certificates import Authority
 from cryptography.hazmat.primitives import serialization
 from serving import Served
 
+from netgpt.app.tls import server_tls
 from netgpt.errors import SettingsError
 from netgpt.settings.sections import Server
-from netgpt.web.tls import server_tls
 
 pytestmark = pytest.mark.slow
 

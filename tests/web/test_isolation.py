@@ -23,13 +23,15 @@ pytestmark = pytest.mark.slow
 
 INTENT: Final = tomllib.loads(Path(__file__).with_name("rights.toml").read_text(encoding="utf-8"))
 GROUPS: Final = {
-    "rows": "tenant", "lists": "tenant", "box": "operator", "tenant": "operator", "anyone": "anyone", "public": "public"
+    "rows": "tenant", "lists": "tenant", "sums": "tenant", "weighed": "tenant", "box": "operator", "tenant": "operator",
+    "anyone": "anyone", "public": "public",
 }  # fmt: skip
 VISIBILITY: Final = {name: GROUPS.get(row["group"], "own") for name, row in INTENT["operations"].items()}
 """Who reaches what. own: the person that the key speaks for; tenant: operators see figures of all their people, too;
 operator: the tenant's or the box's, for operators and admins; anyone: with a key; public: without one."""
 REFUSED: Final = (400, 401, 403, 404, 405, 409, 422, 501)
 SAMPLES: Final[dict[str, Any]] = {
+    "rules": '@id("none") forbid (principal, action, resource);', "edited": "0" * 64,
     "messages": [{"role": "user", "content": "tell [EMAIL_1] what I like"}], "rating": -1, "text": "likes nothing",
     "purpose": "training", "given": False, "input": "some words", "word": "harmless",
     "max_tokens": 99, "prompt": "tell [EMAIL_1] what I like",
@@ -95,7 +97,7 @@ class House:
             elif name == "metadata" and named and "user" not in schema["properties"]:  # Anthropic's place for it
                 body[name] = {"user_id": victim.user}
             elif name == "netgpt":
-                body[name] = {"conversation": victim.ids["conversation"], "explain": True}
+                body[name] = {"conversation": victim.ids["conversation_id"], "explain": True}
             elif name in SAMPLES:
                 body[name] = SAMPLES[name]
             else:
@@ -106,7 +108,8 @@ class House:
 def _queries(described: dict[str, Any], victim: Planted, *, named: bool) -> Iterator[tuple[tuple[str, str], ...]]:
     """The query as it is, then with every id of the victim's as the end of the page before."""
     names = {parameter["name"] for parameter in described.get("parameters", ()) if parameter["in"] == "query"}
-    start = (("user", victim.user),) if named and "user" in names else ()
+    start: tuple[tuple[str, str], ...] = (("user", victim.user),) if named and "user" in names else ()
+    start += (("seconds", "0"),) if "seconds" in names else ()  # a stream stays open for minutes else
     yield start
     for name in names & {"before", "after"}:
         for id in victim.ids.values():

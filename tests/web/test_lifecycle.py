@@ -16,9 +16,10 @@ import httpx
 import pytest
 from serving import Served, text_of
 
+from netgpt.app.settings_rows import RELOADED, changed_names
 from netgpt.settings import load_settings
 from netgpt.testing.server import FaultyCloud
-from netgpt.web.lifecycle import RELOADED, changed_names, told
+from netgpt.web.lifecycle import told
 
 pytestmark = pytest.mark.slow
 

@@ -71,9 +71,9 @@ async def test_the_ready_made_sets_let_in_whom_roles_let_in(tmp_path: Path) -> N
                 people = 403 if role is Role.OPERATOR else 200
                 rated = {"exchange": id, "rating": 1, "user": "ada"}
                 shown = [
-                    await ask(here, key, "GET", "/v1/profiles/ada"),
+                    await ask(here, key, "GET", "/v1/profiles/ada?reason=a+test"),
                     await ask(here, key, "POST", "/v1/feedback", **rated),
-                    await ask(here, key, "GET", f"/v1/exchanges/{id}?user=ada"),
+                    await ask(here, key, "GET", f"/v1/exchanges/{id}?user=ada&reason=a+test"),
                     await ask(here, key, "GET", "/v1/exchanges"),
                 ]
                 assert [one.status_code for one in shown] == [people, people, 200, 200], (name, role)

@@ -260,7 +260,7 @@ async def test_who_is_forgotten_leaves_no_response(tmp_path: Path) -> None:
             assert (await here.ask("DELETE", "/v1/profiles/ada", key=admin)).status_code == 200
             again = await ask(here, admin, input="more", previous_response_id=first["id"], user="ada")
             assert again.status_code == 404
-            got = await here.get(f"/v1/responses/{first['id']}", key=admin, params={"user": "ada"})
+            got = await here.get(f"/v1/responses/{first['id']}", key=admin, params={"user": "ada", "reason": "a test"})
             assert got.status_code == 404
 
 

@@ -9,12 +9,14 @@ import tomllib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
 import httpx
 import pytest
 import pytest_asyncio
 from tenants import TENANTS, UNBOUND, House, Somebody, house_of_two
 
+from netgpt.policy import Policy, own_text
 from netgpt.types import SCOPES, Role
 from netgpt.web.rights import RIGHTS, Of, Right
 
@@ -31,7 +33,11 @@ BODIES: Final[dict[str, Any]] = {
     "POST /v1/embeddings": {"input": "some words"},
     "POST /v1/messages/count_tokens": {"messages": [{"role": "user", "content": "hello"}]},
     "POST /v1/moderations": {"input": "some words"}, "POST /v1/privacy/exceptions": {},
-    "POST /v1/adapters/{adapter_id}/promote": {"unjudged": True},
+    "POST /v1/adapters/{adapter_id}/promote": {"unjudged": True}, "POST /v1/keys": {}, "PATCH /v1/settings": {},
+    "POST /v1/doctor": {}, "POST /v1/training": {"scope": "site"}, "PATCH /v1/routing": {"prefer": "balanced"},
+    "PATCH /v1/keys/{key_id}": {"limits": {"tokens_per_day": 7}}, "POST /v1/privacy/try": {"text": "some words"},
+    "PUT /v1/policy": {"rules": own_text("balanced")[0], "edited": Policy.load("balanced").digest},
+    "POST /v1/exchanges/{exchange_id}/reports": {"what": "missed_find", "text": "some words"},
 }  # fmt: skip
 DELETED: Final = {
     "DELETE /v1/waiting/{waiting_id}": "waiting_id", "DELETE /v1/responses/{response_id}": "response_id",
@@ -39,6 +45,7 @@ DELETED: Final = {
     "DELETE /v1/profiles/{user}/examples/{example_id}": "example_id",
     "DELETE /v1/profiles/{user}/proposals/{proposal_id}": "proposal_id",
     "POST /v1/profiles/{user}/proposals/{proposal_id}": "proposal_id",
+    "DELETE /v1/reports/{report_id}": "report_id",
 }  # fmt: skip
 """What is planted anew where it was deleted, or answered."""
 CHAT: Final = "POST /v1/chat/completions"
@@ -47,8 +54,17 @@ MESSAGES: Final = "POST /v1/messages"
 COMPLETIONS: Final = "POST /v1/completions"
 ASKING: Final = (CHAT, RESPONSES, MESSAGES, COMPLETIONS)
 FIELD: Final = {CHAT: "messages", MESSAGES: "messages", RESPONSES: "input", COMPLETIONS: "prompt"}
-NOT_HERE: Final = {"POST /v1/moderations": 501, "PUT /v1/fleet": 409, "PUT /v1/fleet/parts/{sha256}": 409}
+NOT_HERE: Final = {
+    "POST /v1/moderations": 501,
+    "POST /v1/training": 501,
+    "PUT /v1/fleet": 409,
+    "PUT /v1/fleet/parts/{sha256}": 409,
+}
 """Who is let in is told that nothing here does it, or that the box follows nobody."""
+IN_BODY: Final = (
+    "POST /v1/feedback", "POST /v1/exchanges/{exchange_id}/reports", "POST /v1/privacy/try", "POST /v1/keys",
+)  # fmt: skip
+"""Bodies that name the person."""
 ABOUT_ONE: Final = ("POST /v1/feedback", "POST /v1/profiles/{user}/examples")
 """Bodies that name an exchange."""
 
@@ -118,6 +134,7 @@ def prepared(house: House, cell: Cell) -> Asked:
     method, _, path = operation.partition(" ")
     itself = house.people[cell.tenant, cell.caller].person.user
     names = {
+        "address": "192.0.2.1",
         "sha256": "0" * 64,
         "user": itself if cell.column == "unnamed" else user or "anonymous",
         "word": word_of(owner.person.tenant),
@@ -127,7 +144,8 @@ def prepared(house: House, cell: Cell) -> Asked:
         if path.endswith("rollback"):
             house.here.gateway.registry.promote(names["adapter_id"])
     path = path.format_map({"name": "netgpt"} | owner.ids | names)
-    params = {"user": user} if user is not None and "{user}" not in operation and method != "POST" else {}
+    in_query = method != "POST" or operation.endswith("/what-if")
+    params = {"user": user} if user is not None and "{user}" not in operation and in_query else {}
     body: dict[str, Any] | None = BODIES.get(operation)
     if operation in ASKING:
         messages = [{"role": "user", "content": "tell [EMAIL_1]"}]
@@ -137,19 +155,26 @@ def prepared(house: House, cell: Cell) -> Asked:
     elif body is not None:
         own = {"word": word_of(cell.tenant)} if operation.endswith("exceptions") else {}
         body = body | own | ({"exchange": owner.ids["exchange_id"]} if operation in ABOUT_ONE else {})
-    if body is not None and user is not None and operation in (*ASKING, "POST /v1/feedback"):
+    if body is not None and user is not None and operation in (*ASKING, *IN_BODY):
         body |= {"metadata": {"user_id": user}} if operation == MESSAGES else {"user": user}
+    if operation == "POST /v1/keys" and "operator" in cell.caller:
+        body = {"role": "operator", **(body or {})}  # of a user they would not make one, whatever the table says
     if cell.group == "lists":
         params |= {"limit": "200"}
     return Asked(path, params, body)
 
 
-async def fault(house: House, cell: Cell) -> str | None:
+async def fault(house: House, cell: Cell, headers: dict[str, str] | None = None) -> str | None:
     """Try one cell; what is wrong, or None."""
-    owner, asked = owner_of(house, cell), prepared(house, cell)
+    if cell.meant == "reason":
+        return await fault_without_reason(house, cell)
+    owner = owner_of(house, cell)
+    if "{key_id}" in cell.operation:
+        owner.ids["key_id"] = await house.add_key(owner)
+    asked = prepared(house, cell)
     before = house.kept_of(owner)
     key = house.people[cell.tenant, cell.caller].key
-    answer = await house.ask(cell.operation, asked.path, key, params=asked.params, json=asked.body)
+    answer = await house.ask(cell.operation, asked.path, key, params=asked.params, json=asked.body, headers=headers)
     done = answer.status_code in (200, 201) or answer.status_code == NOT_HERE.get(cell.operation)
     after = house.kept_of(owner)
     if not done and answer.status_code not in REFUSED:
@@ -172,12 +197,27 @@ async def fault(house: House, cell: Cell) -> str | None:
     return await fault_done(house, cell, owner, answer)
 
 
+async def fault_without_reason(house: House, cell: Cell) -> str | None:
+    """Refused without a reason; with one it is done, and the person sees it."""
+    person, readings = owner_of(house, cell).person, house.here.gateway.store.readings
+    before = {each.id for each in await readings.of(person)}
+    if (wrong := await fault(house, cell._replace(meant="no"))) is not None:
+        return wrong
+    if {each.id for each in await readings.of(person)} != before:
+        return "a look is noted that was refused"
+    reason = f"they asked for help, \u201c{cell.operation}\u201d"
+    if (wrong := await fault(house, cell._replace(meant="yes"), {"x-netgpt-reason": quote(reason)})) is not None:
+        return f"with a reason: {wrong}"
+    noted = [each for each in await readings.of(person) if each.id not in before]
+    return None if [each.reason for each in noted] == [reason] else "the look is not noted"
+
+
 async def fault_done(house: House, cell: Cell, owner: Somebody, answer: httpx.Response) -> str | None:
     """What is wrong with an answer that is meant to be given."""
     if cell.operation in ASKING:
         row = await house.here.gateway.store.exchange(answer.headers["x-netgpt-exchange"])
         return None if row is not None and row.person == owner.person else "asked in another's name"
-    if cell.operation.startswith("GET") and cell.group in ("rows", "profile") and not words_in(answer, owner):
+    if cell.operation.startswith("GET") and cell.group in ("rows", "profile", "reads") and not words_in(answer, owner):
         return "their words are not shown"
     if cell.operation == "GET /v1/privacy/exceptions" and word_of(cell.tenant) not in answer.text:
         return "the tenant's words are not shown"
@@ -246,6 +286,7 @@ async def test_a_scope_opens_its_own_operations_alone(house: House) -> None:
 SWAPPED: Final = {
     "read_exchange": "forget", "forget": "read_exchange", "ask": "administer", "read_profile": "administer",
     "export": "read_exchange", "administer": "run_box", "run_box": "administer", "": "administer",
+    "manage_keys": "administer", "change_box": "run_box",
 }  # fmt: skip
 """Each action, and one that others may do."""
 

@@ -560,3 +560,27 @@ def train(
         "threads": threads,
     }
     print_result("training on the box", bench.run(edge_weights(), **plan, progress=show_step), as_json)
+
+
+_CONSOLE_TITLES = {
+    "pages": "pages of the API in a full store, asked one after the other (milliseconds)",
+    "viewers": "chats at a fixed rate, with and without viewers of the live list (milliseconds from when each was due)",
+}
+
+
+@app.command(name="console")
+@reports_errors
+def console_pages(
+    exchanges: int = typer.Option(1_000_000, min=1_000, help="Exchanges in the store."),
+    samples: int = typer.Option(60, min=5, help="Times that each page is asked."),
+    viewers: int = typer.Option(50, min=1, max=200, help="Viewers of the live list."),
+    rate: float = typer.Option(100.0, min=1, help="Chats a second."),
+    seconds: float = typer.Option(15.0, min=3, max=100, help="Of each round."),
+    rounds: int = typer.Option(2, min=1, help="Rounds, each without viewers and with them."),
+    as_json: bool = json_option,
+) -> None:
+    """Every page of the console in a store with a million exchanges (3 GB); what viewers cost the chats."""
+    from netgpt_bench import console as bench
+
+    plan = bench.ConsolePlan(exchanges, samples=samples, viewers=viewers, rate=rate, seconds=seconds, rounds=rounds)
+    print_tables("console", _CONSOLE_TITLES, run(bench.run(plan, progress=show_step)), as_json)

@@ -274,7 +274,7 @@ async def drive(target: LoadTarget, *, connections: int, requests: int) -> LoadR
             for _ in left:
                 started = time.perf_counter()
                 writer.write(raw)
-                await _read_answer(reader, target.url)
+                await read_answer(reader, target.url)
                 seconds.append(time.perf_counter() - started)
         finally:
             writer.close()
@@ -284,7 +284,8 @@ async def drive(target: LoadTarget, *, connections: int, requests: int) -> LoadR
     return LoadResult(sorted(seconds), time.perf_counter() - started)
 
 
-async def _read_answer(reader: asyncio.StreamReader, url: str) -> None:
+async def read_answer(reader: asyncio.StreamReader, url: str) -> None:
+    """Read one whole answer. Raises ModelError on any status but 200."""
     head = await reader.readuntil(b"\r\n\r\n")
     status = head.split(b" ", 2)[1]
     headers = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:] if b": " in line)

@@ -24,6 +24,7 @@ from netgpt.app.proposing import Proposing
 from netgpt.app.relevance import RelevanceService, open_reader
 from netgpt.app.routing import RoutingService, Telemetry, open_judge
 from netgpt.app.sessions import SessionService
+from netgpt.app.training import TrainingJobs
 from netgpt.completion.select import Selector
 from netgpt.constraints.learnt import FactReader
 from netgpt.context.location import PlaceNames
@@ -52,6 +53,7 @@ log = logging.getLogger(__name__)
 
 HOUSEKEEPING_S = 10.0
 KEYS_READ_EVERY_S = 5.0
+COUNTED_A_ROUND = 1000  # batches of exchanges, for the sums by hour
 RETENTION_EVERY = 360  # retention is enforced every this many rounds of housekeeping: hourly
 
 
@@ -122,11 +124,14 @@ class Gateway:
         self.learning = Learning(store, settings.routing, settings.remotes)
         self.proposing = Proposing(store, settings)
         self.sessions = SessionService(store, self.routing_service, self.record)
+        self.training = TrainingJobs(settings, built_in=engine is not None)
         self._tasks: list[asyncio.Task[None]] = []
         self._starting: asyncio.Task[None] | None = None
         self._stop_by: float | None = None
         self._keys_read_at, self._key_faults = float("-inf"), list[str]()
         self.head_noter = HeadNoter(settings, store)
+        self.on_new_settings: Callable[[Settings], Awaitable[None]] | None = None
+        """Lets the box have what can change while it runs: set by the server, which has a part in it."""
         self.workflow = Pipeline(_stages(self))
 
     @property
@@ -249,7 +254,7 @@ class Gateway:
         """Stop everything; answers under way are drained first. Safe to call twice."""
         parts: list[Callable[[], Awaitable[None]]] = [
             self._end_tasks, self.selector.close, self.telemetry.close, self.record.close,
-            self.learning.close, self.proposing.close, self.edge.close,
+            self.learning.close, self.proposing.close, self.training.close, self.edge.close,
         ]  # fmt: skip
         parts += [remote.close for remote in self.remotes.values()]
         if self.engine is not None:
@@ -279,6 +284,7 @@ class Gateway:
                 await self._read_places()
                 await watch_canaries(self.registry, self.store.outcomes)
                 await self.head_noter.note_in_time()
+                await self.store.usage.count(COUNTED_A_ROUND)
                 if round_ % RETENTION_EVERY == 0:
                     keep, learnt = self.settings.store, self.settings.training.keep_examples_days
                     days = keep.keep_exchanges_days, keep.keep_maps_days, learnt, keep.keep_receipts_days

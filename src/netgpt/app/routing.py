@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from functools import partial
 from statistics import median
 from typing import Any, Final, Protocol, runtime_checkable
@@ -28,7 +29,7 @@ from netgpt.routing.router import Memory
 from netgpt.routing.signals import SIGNALS, Hint, Signals, SignalSource, checked_hint
 from netgpt.routing.system import SystemWatch
 from netgpt.settings import Settings
-from netgpt.settings.routing import Insights, Upstream
+from netgpt.settings.routing import Insights, Preset, Upstream
 from netgpt.sorts import TaskKinds
 from netgpt.stages.route import NO_CLOUD, Assess, Route, RoutingContext
 from netgpt.telco import Insight, InsightClient, InsightSource, InsightWatch, QualityOfLine, RadioInformation, Token
@@ -70,6 +71,19 @@ def targets_of(settings: Settings) -> tuple[Target, ...]:
     return (edge, *others) if others else (edge, NO_CLOUD)
 
 
+KEPT_CHANGES: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingChange:
+    """What somebody changed while the box runs, and who."""
+
+    at: datetime
+    by: str
+    prefer: str
+    max_cloud_share: float | None
+
+
 class RoutingService:
     """What the route stage decides with. Made, started and closed with the gateway."""
 
@@ -77,6 +91,11 @@ class RoutingService:
         self.settings, self.embedder = settings, embedder
         signals = signals or Signals()
         self._kinds: TaskKinds | None = None
+        self.rules = settings.routing
+        """In force now."""
+        self.changes: list[RoutingChange] = []
+        """Of this run, the newest last."""
+        self._stage: Route | None = None
         self.context = RoutingContext(Memory(settings.routing.max_cloud_share), signals.for_request)
 
     def stage(
@@ -94,7 +113,21 @@ class RoutingService:
         route = Route(edge, remotes, targets_of(settings), settings.routing, self.context, names=names, own=own)
         if listeners is not None:
             listeners.append(route.count_fallback)
+        self._stage = route
         return route
+
+    def change(self, prefer: Preset, max_cloud_share: float | None, by: str) -> None:
+        """Decide by another preset and share of the cloud from the next request on, until this process ends."""
+        changed = {"prefer": prefer, "max_cloud_share": max_cloud_share}
+        if max_cloud_share != self.rules.max_cloud_share:
+            self.context.memory.share.bound(max_cloud_share)
+        self.rules = self.rules.model_copy(update=changed)
+        if self._stage is not None:
+            self._stage.rules = self.rules
+        self.changes = [*self.changes, RoutingChange(datetime.now(UTC), by, prefer, max_cloud_share)][-KEPT_CHANGES:]
+        log.warning(
+            "routing: from now on prefer = %s, max_cloud_share = %s; changed by %s", prefer, max_cloud_share, by
+        )
 
     def acting(self, judge: AnswerJudge | None = None, **known: Any) -> Acting:
         """How the box acts on what it believes of its own answers. `known`: `prior`, and another `kind_of`."""

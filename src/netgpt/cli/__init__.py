@@ -46,7 +46,7 @@ COMMANDS: Final = {
     "status": Command("netgpt.cli.status:status", "What runs here, what is set up, and what went through it today."),
     "logs": Command("netgpt.cli.status:logs", "The last lines that a gateway of this home wrote."),
     "doctor": Command(
-        "netgpt.cli.doctor:doctor",
+        "netgpt.cli.status:doctor",
         "Look at everything that NetGPT needs and say what is wrong. Exit code 1 when something is."),
     "redact": Command(
         "netgpt.cli.redact:redact",
@@ -74,7 +74,7 @@ COMMANDS: Final = {
     "constraints": Command("netgpt.cli.detector:constraints_app", "The model that reads what private facts rule out."),
     "store": Command("netgpt.cli.store:app", "What is kept: change its key, check it, look at it, copy it."),
     "fleet": Command("netgpt.cli.fleet:app", "Several boxes under one control: rules and adapters for all of them."),
-    "plugins": Command("netgpt.cli.plugins:plugins", "What other packages plug in, and what became of it."),
+    "plugins": Command("netgpt.cli.config:plugins", "What other packages plug in, and what became of it."),
     BENCH: Command(
         "netgpt_bench.cli_answers:app", "Measure: prints machine, versions, commit, samples, median and spread."
     ),

@@ -1,17 +1,19 @@
-"""`netgpt config`: check the settings, and what they name, before a gateway starts with them; show them."""
+"""`netgpt config`: check the settings, and what they name, before a gateway starts with them; show them. And
+`netgpt plugins`: what other packages plug in, and whether it is used."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from netgpt.cli.common import json_option, opened_files, print_json, print_table, reports_errors, say
-from netgpt.errors import NetGPTError, SettingsError
-from netgpt.settings import TABLES, Settings, load_settings, misspelt_variables
+from netgpt.app.doctor import Row, plugged, plugin_row
+from netgpt.cli.common import json_option, opened_files, print_json, print_table, read_settings, reports_errors, say
+from netgpt.errors import SettingsError
+from netgpt.registry import origin_of
+from netgpt.settings import TABLES, Settings, load_settings
 
 app = typer.Typer(no_args_is_help=True, help="Check and show the settings.")
 
@@ -21,66 +23,14 @@ app = typer.Typer(no_args_is_help=True, help="Check and show the settings.")
 def check(file: Path = typer.Argument(None, help="A netgpt.toml; the one in use when left out.")) -> None:
     """Read the settings and what they name (rules, weights, certificates), and say what is wrong and what would be
     right."""
+    from netgpt.app.checking import faults_of, remarks_on
+
     settings = load_settings(file)
-    if faults := list(faults_of(settings)):
+    if faults := list(faults_of(settings, opened_files)):
         raise SettingsError("\n".join(faults))
     for remark in remarks_on(settings):
         say(remark)
     typer.echo("settings are right")
-
-
-def faults_of(settings: Settings) -> Iterator[str]:
-    """What is well written and cannot work: one line each, with the cure. Nothing is started and nobody is asked."""
-    yield from misspelt_variables(os.environ)
-    yield from _files_that_lack(settings)
-    for part in (_policy, _weights):
-        try:
-            part(settings)
-        except NetGPTError as error:
-            yield error.message
-
-
-def _policy(settings: Settings) -> None:
-    from netgpt.policy import Policy
-
-    Policy.load(settings.policy.set)
-
-
-def _weights(settings: Settings) -> None:
-    """The built-in engine's file is there; where nothing was fetched yet, a known name is enough."""
-    from netgpt.models.catalog import BUNDLED, Catalog
-    from netgpt.models.offers import offers
-
-    edge = settings.edge
-    if edge.base_url is not None or edge.is_off or edge.model in BUNDLED or edge.model in offers():
-        return
-    if not settings.database.exists():  # no box is made for a look
-        if not Path(edge.model).expanduser().is_file():
-            raise SettingsError(
-                f"edge.model: {edge.model} is neither a file nor a known name: `netgpt models recommend` shows names"
-            )
-        return
-    with opened_files(settings) as files:
-        Catalog(settings.models_dir, files).resolve(edge.model)
-
-
-def _files_that_lack(settings: Settings) -> Iterator[str]:
-    """Certificates and keys that are named and not there."""
-    sections: dict[str, Any] = {"server": settings.server, "oidc": settings.oidc, "insights": settings.insights}
-    sections |= {"cloud": settings.cloud, **{f"upstreams.{each.name}": each for each in settings.upstreams}}
-    for section, values in sections.items():
-        for name in type(values).model_fields:
-            path = getattr(values, name)
-            if isinstance(path, Path) and not path.expanduser().exists():
-                yield f"{section}.{name}: {path} is not there; name the file, or take the setting out"
-
-
-def remarks_on(settings: Settings) -> Iterator[str]:
-    """What works and is seldom meant."""
-    for target, remote in settings.remotes.items():
-        if remote.api_key is None and not remote.headers and (remote.base_url or "").startswith("https://"):
-            section = "cloud" if target == "cloud" else f"upstreams.{target}"
-            yield f"{section}.api_key is not set: most clouds refuse requests without one. `netgpt doctor --try-cloud`"
 
 
 @app.command()
@@ -108,3 +58,36 @@ def _flat(values: dict[str, Any]) -> list[tuple[str, str, str]]:
         else:
             rows.append((name, str(value), field.description or ""))
     return rows
+
+
+@reports_errors
+def plugins(
+    everything: bool = typer.Option(False, "--all", help="Show what is built in too."), as_json: bool = json_option
+) -> None:
+    """What other packages plug in, and what became of it."""
+    read_settings()
+    rows = listing(built_in=everything)
+    if as_json:
+        return print_json(rows)
+    print_table(("sort", "name", "from", "state"), [(*list(row.values())[:3], _state(row)) for row in rows])
+
+
+def listing(*, built_in: bool = False) -> list[Row]:
+    """Rows of sort, name, origin, state (active, off, refused) and why."""
+    return plugged(built_in=built_in) + _commands()
+
+
+def _commands() -> list[Row]:
+    """Commands are imported only when they are called."""
+    from netgpt.cli import BENCH, COMMANDS, GROUP
+
+    rows = []
+    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+        taken = point.name in COMMANDS.keys() - {BENCH}
+        state, why = ("refused", "the name is taken") if taken else ("active", "")
+        rows.append(plugin_row("command", point.name, origin_of(point), state, why))
+    return rows
+
+
+def _state(row: Row) -> str:
+    return f"{row['state']}: {row['why']}" if row["why"] else row["state"]

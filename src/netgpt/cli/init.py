@@ -114,7 +114,7 @@ def _rules(policy: str | None, asks: bool) -> dict[str, dict[str, Any]]:
 
 def _try_cloud(settings: Settings, asks: bool) -> None:
     """Ask it one short question. What does not work is said, and kept only with a yes or where nobody is asked."""
-    from netgpt.cli.doctor import try_clouds
+    from netgpt.app.doctor import try_clouds
 
     say("asking the cloud one short question ...")
     for target, found in run(try_clouds(settings)).items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ import typer
 from netgpt.cli.common import json_option, print_json, print_table, reports_errors, say, with_store
 from netgpt.errors import NotFound, RequestError
 from netgpt.settings.routing import Preset, WhenRefused
-from netgpt.store.keys import new_key
+from netgpt.store.keys import new_key, shown_key
 from netgpt.store.schema import KeyLimits, KeyRow, KeyUse
 from netgpt.types import SCOPES, Role
 
@@ -70,7 +69,7 @@ def create(
     )
     with_store(lambda store: store.add_key(row))
     if as_json:
-        print_json(_public(row, KeyUse()) | {"secret": secret})
+        print_json(shown_key(row, KeyUse()) | {"secret": secret})
         return
     say(f"Key {id} ({role}, tenant {tenant}). Keep the secret now: it is not shown again.")
     sys.stdout.write(secret + "\n")
@@ -104,7 +103,7 @@ def change_limits(
             raise NotFound(f"no key {id}: `netgpt keys list` shows them", param="id")
         return found[0], await store.limits.use(id, datetime.now(UTC))
 
-    shown = _public(*with_store(change))
+    shown = shown_key(*with_store(change))
     if as_json:
         return print_json(shown)
     rows = [[name, _cell(value), _used(shown["used"], name)] for name, value in shown["limits"].items()]
@@ -120,7 +119,7 @@ def list_keys(as_json: bool = json_option) -> None:
         return await store.keys(), await store.limits.all_use(datetime.now(UTC))
 
     rows, used = with_store(read)
-    shown = [_public(row, used.get(row.id, KeyUse())) for row in rows]
+    shown = [shown_key(row, used.get(row.id, KeyUse())) for row in rows]
     if as_json:
         return print_json(shown)
     print_table(("id", "name", "role", "for", "state", "may", "used"), [_line(row) for row in shown])
@@ -141,24 +140,6 @@ def _checked_scopes(names: list[str]) -> tuple[str, ...] | None:
         if name not in SCOPES:
             raise RequestError(f'no scope "{name}"; the scopes are {", ".join(SCOPES)}', param="scope")
     return tuple(name for name in SCOPES if name in names) or None
-
-
-def _public(row: KeyRow, use: KeyUse) -> dict[str, Any]:
-    """Everything of a key but its hash."""
-    expired = row.expires is not None and row.expires <= datetime.now(UTC)
-    return {
-        "id": row.id, "name": row.name, "role": row.role.value, "tenant": row.tenant, "user": row.user,
-        "created": row.created.isoformat(timespec="seconds"),
-        "expires": row.expires.isoformat(timespec="seconds") if row.expires else None,
-        "revoked": row.revoked.isoformat(timespec="seconds") if row.revoked else None,
-        "state": "revoked" if row.revoked else "expired" if expired else "in force",
-        "scopes": list(row.scopes) if row.scopes else None,
-        "limits": asdict(row.limits), "prefer": row.prefer, "fallback": row.fallback,
-        "used": {
-            "requests_today": use.requests, "tokens_today": use.tokens,
-            "cost_today": round(use.cost, 6), "cost_this_month": round(use.cost_month, 6),
-        },
-    }  # fmt: skip
 
 
 def _cell(value: Any) -> str:

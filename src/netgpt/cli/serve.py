@@ -104,14 +104,14 @@ def _serve(settings: Settings, read: Callable[[], Settings]) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads wait in a loop, and take the engine's cores
     import uvicorn
 
+    from netgpt.app.doctor import answers_with_bundled
     from netgpt.app.gateway import open_gateway
-    from netgpt.cli.doctor import answers_with_bundled
+    from netgpt.app.tls import server_tls
     from netgpt.models.base import NoModel
     from netgpt.models.offers import NOT_FOR_ANSWERS
     from netgpt.web.app import create_app
     from netgpt.web.lifecycle import Drained
     from netgpt.web.protocol import Doorkeeper, raise_file_limit
-    from netgpt.web.tls import server_tls
 
     if settings.home.exists():
         check_home(settings.home, SettingsError)  # before anything is read or written there

@@ -1,4 +1,4 @@
-"""`netgpt status` and `netgpt logs`: what runs, what is set up, what went through it, what the gateway said."""
+"""`netgpt status`, `netgpt doctor` and `netgpt logs`: what runs, what is set up, what works, what the gateway said."""
 
 from __future__ import annotations
 
@@ -8,19 +8,30 @@ import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from netgpt import __version__
-from netgpt.cli.common import json_option, plain, print_json, print_table, read_settings, reports_errors, with_store
+from netgpt.cli.common import (
+    json_option,
+    plain,
+    print_json,
+    print_table,
+    read_settings,
+    reports_errors,
+    run,
+    with_store,
+)
 from netgpt.cli.signals import own_address
-from netgpt.errors import NotFound, StoreError
+from netgpt.errors import NetGPTError, NotFound, StoreError
 from netgpt.files import open_own, why_not
 from netgpt.settings import Settings
 
 if TYPE_CHECKING:
+    from netgpt.app.doctor import CheckResult
     from netgpt.store.schema import ExchangeRecord
     from netgpt.store.store import Store
 
@@ -108,6 +119,56 @@ def _shown(value: Any) -> str:
     if isinstance(value, dict):
         return "\n".join(f"{name}: {_shown(inner)}" for name, inner in value.items() if inner is not None)
     return str(value)
+
+
+@reports_errors
+def doctor(
+    try_cloud: bool = typer.Option(
+        False, "--try-cloud", help="Ask each model elsewhere one short question, to try key, model and address."
+    ),
+    as_json: bool = json_option,
+) -> None:
+    """Look at everything that NetGPT needs and say what is wrong. Exit code 1 when something is."""
+    findings = run(_examined(try_cloud))
+    rows = [(what, *found) for what, found in findings.items()]
+    if as_json:
+        print_json([dict(zip(("what", "state", "detail"), row, strict=True)) for row in rows])
+    else:
+        print_table(["what", "state", "detail"], rows)
+    raise typer.Exit(1 if any(found.state == "wrong" for found in findings.values()) else 0)
+
+
+async def _examined(try_cloud: bool) -> dict[str, CheckResult]:
+    from netgpt.app.doctor import CHECKS, BoxCheck, CheckResult, check_plugins, examine, row_of, try_clouds
+    from netgpt.cli.config import listing
+
+    try:
+        settings = read_settings()
+    except NetGPTError as error:
+        return {"settings": CheckResult("wrong", error.message)}
+    checks: dict[str, BoxCheck] = {**CHECKS, "plugins": partial(check_plugins, listing=listing)}
+    findings = {name: found async for name, found in examine(settings, checks=checks)}
+    findings |= {
+        row_of(name): CheckResult("wrong", f"{fault}; so says the gateway that runs here")
+        for name, fault in (await _told_by_gateway(settings)).items()
+    }
+    return findings | (await try_clouds(settings) if try_cloud else {})
+
+
+async def _told_by_gateway(settings: Settings) -> dict[str, str]:
+    """What the owner has to mend, as calls of the gateway that runs here found out; nothing where none runs."""
+    import ssl
+
+    import httpx
+
+    cert = settings.server.tls_cert
+    try:
+        verify: Any = ssl.create_default_context(cafile=cert) if cert is not None else True
+        async with httpx.AsyncClient(trust_env=False, timeout=2.0, verify=verify) as client:
+            parts = (await client.get(f"{own_address(settings)}/readyz")).json()["parts"]
+        return {part: str(state["fault"]) for part, state in parts.items() if "fault" in state}
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 @reports_errors

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from netgpt.settings import Settings
     from netgpt.store.store import Store
     from netgpt.training.lora.recipe import Recipe
-    from netgpt.training.service import TrainingJob, TrainingResult
+    from netgpt.training.service import TrainingJob, TrainingProgress, TrainingResult
 
 
 OWN = ("site", "user")
@@ -72,7 +72,7 @@ def train(
         ),
     )  # fmt: skip
     try:
-        result = with_store(lambda store: _trained(settings, job, store, quiet=as_json), settings)
+        result = with_store(lambda store: _viewed(settings, job, store, quiet=as_json), settings)
     except KeyboardInterrupt:
         say("Stopped. The same command goes on where it was; --fresh begins anew.")
         raise
@@ -81,12 +81,22 @@ def train(
         raise typer.Exit(1)
 
 
-async def _trained(settings: Settings, job: TrainingJob, store: Store, *, quiet: bool) -> TrainingResult:
+async def _viewed(settings: Settings, job: TrainingJob, store: Store, *, quiet: bool) -> TrainingResult:
+    from netgpt.cli.training_progress import TrainingView
+    from netgpt.training.service import TrainingProgress
+
+    if quiet:
+        return await trained(settings, job, store, TrainingProgress())
+    with TrainingView() as view:
+        return await trained(settings, job, store, view)
+
+
+async def trained(settings: Settings, job: TrainingJob, store: Store, progress: TrainingProgress) -> TrainingResult:
+    """Run a job with the detector and, where pairs are to be written, the cloud of the settings. As `train_adapter`."""
     from netgpt.app.factory import open_cloud
     from netgpt.cli.common import patient_detector
-    from netgpt.cli.training_progress import TrainingView
     from netgpt.stages.record import receipts_in
-    from netgpt.training.service import TrainingProgress, train_adapter
+    from netgpt.training.service import train_adapter
 
     async with AsyncExitStack() as opened:
         detector = patient_detector(settings)
@@ -95,8 +105,7 @@ async def _trained(settings: Settings, job: TrainingJob, store: Store, *, quiet:
         cloud = open_cloud(settings, receipts) if job.self_instruct else None
         if cloud is not None:
             opened.push_async_callback(cloud.close)
-        view = TrainingProgress() if quiet else opened.enter_context(TrainingView())
-        return await train_adapter(settings, job, store=store, detector=detector, cloud=cloud, progress=view)
+        return await train_adapter(settings, job, store=store, detector=detector, cloud=cloud, progress=progress)
 
 
 def _show(result: TrainingResult) -> None:

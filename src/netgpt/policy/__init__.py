@@ -34,7 +34,9 @@ ACTIONS = (
     "export",
     "forget",
     "administer",
+    "manage_keys",
     "run_box",
+    "change_box",
 )
 
 DEFAULT_CONTEXT: Mapping[str, object] = {
@@ -224,7 +226,9 @@ _FITS = {
     "hand_over": ("Information",),
     "ask": ("Box",),
     "administer": ("Box",),
+    "manage_keys": ("Box",),
     "run_box": ("Box",),
+    "change_box": ("Box",),
     "read_exchange": ("Exchange",),
     "read_profile": ("Profile",),
     "train_on": ("Exchange", "Profile"),
@@ -256,8 +260,13 @@ class Policy:
     @classmethod
     def load(cls, name_or_path: str) -> Policy:
         """One of `READY_MADE`, or a file of rules. Raises SettingsError with file and line: missing or invalid."""
-        ground = [rule for name in _GROUND for rule in read_rules(_shipped(name), f"{name}.cedar")]
         text, file = own_text(name_or_path)
+        return cls.of_text(text, file, name_or_path)
+
+    @classmethod
+    def of_text(cls, text: str, file: str, name: str) -> Policy:
+        """Rules that are not in force yet. `file`: said in errors. Raises SettingsError, as `load`."""
+        ground = [rule for each in _GROUND for rule in read_rules(_shipped(each), f"{each}.cedar")]
         rules = read_rules(text, file)
         taken = {rule.id: rule for rule in ground}
         for rule in (rule for rule in rules if rule.id in taken):
@@ -265,7 +274,7 @@ class Policy:
             raise SettingsError(
                 f'{rule.where}: the @id "{rule.id}" belongs to {where}, which is read before every set; choose another'
             )
-        return cls(name_or_path, [*ground, *rules])
+        return cls(name, [*ground, *rules])
 
     def decide(self, asked: AccessRequest) -> PolicyVerdict:
         """Allowed or not, and by which rules. What Cedar cannot evaluate is denied, never an error."""
@@ -470,6 +479,20 @@ class InForce:
             log.warning("policy: %s was read anew: %d rules, sha256 %s", self._path, len(policy.rules), policy.digest)
         return changed
 
+    @property
+    def name(self) -> str:
+        """The set or the file, as it was named."""
+        return self._name
+
+    @property
+    def path(self) -> Path | None:
+        """The owner's file; None: a ready-made set."""
+        return self._path
+
+    def follow(self, name_or_path: str) -> None:
+        """Put another set or file in force from now on. Raises SettingsError, and then all stays as it was."""
+        self.__dict__.update(InForce(name_or_path).__dict__)
+
     def _stamp_now(self) -> tuple[int, int, int] | None:
         try:
             found = self._path.stat() if self._path is not None else None
@@ -479,11 +502,13 @@ class InForce:
 
 
 BOX = Resource("Box")
-"""The resource of `ask`, `administer` and `run_box`."""
+"""The resource of `ask`, `administer`, `manage_keys`, `run_box` and `change_box`."""
 _DOES = {
     "ask": "ask questions",
     "administer": "run this tenant",
+    "manage_keys": "make, change or revoke keys, which the tenant's admins do",
     "run_box": "run what all tenants share, which operators and admins of the tenant local do",
+    "change_box": "change how the box works, which admins of the tenant local do",
     "disclose": "let this leave the box",
     "hand_over": "give this to a tool",
     "read_exchange": "read this exchange",

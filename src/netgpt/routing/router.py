@@ -132,6 +132,11 @@ class CloudShare:
         self._late: deque[float] = deque()
         self._sorted: list[float] = []
 
+    def bound(self, share: float | None) -> None:
+        """Another bound from now on; what was saved up or owed under the old one is forgotten."""
+        self.share, self.credit = share, CREDIT / 2
+        self.threshold = 0.0 if share is None else self._next()
+
     def booked(self, advantage: float | None, cloud: bool) -> None:
         """Count one decision. `advantage`: of the best other target over the best cloud; None: a constraint decided,
         which counts towards the share all the same."""

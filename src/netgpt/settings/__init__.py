@@ -7,14 +7,23 @@ A wrong setting is a `SettingsError` that names the file, the line and what woul
 
 from __future__ import annotations
 
+import copy
 import difflib
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from netgpt.errors import SettingsError
 from netgpt.files import parse_toml, read_text
@@ -43,6 +52,7 @@ from netgpt.settings.sections import (
     TrainingSettings,
     WorkflowSettings,
 )
+from netgpt.settings.source import FILE_NAME, GivenSettings, SettingFault, Source, line_of
 from netgpt.settings.tools import McpSettings, ToolServer
 
 
@@ -83,6 +93,12 @@ class Settings(BaseModel):
     fleet: FleetSettings = FleetSettings()
     workflow: WorkflowSettings = WorkflowSettings()
     plugins: PluginSettings = PluginSettings()
+    _source: Source | None = PrivateAttr(None)
+
+    @property
+    def source(self) -> Source | None:
+        """Where they were read from; None: they were made in a program."""
+        return self._source
 
     @model_validator(mode="after")
     def _rules_that_bind(self) -> Self:
@@ -156,20 +172,40 @@ def load_settings(file: Path | None = None, environment: dict[str, str] | None =
     """
     env = dict(os.environ) if environment is None else environment
     path = _find_file(file, env)
-    values = _read_toml(path) if path else {}
-    _merge_other_programs(values, env)
+    home = Path(overrides.get("home") or env.get("NETGPT_HOME", "~/.netgpt")).expanduser()
+    source = Source(path, home, environment, overrides)
+    settings = settings_in(gathered(read_text(path, SettingsError) if path else "", source), source)
+    leave_out(settings.plugins.off)
+    return settings
+
+
+def gathered(text: str, source: Source) -> GivenSettings:
+    """What this text of a file says together with the environment and the command line, before it is checked.
+
+    Raises SettingsError: not TOML.
+    """
+    env = dict(os.environ) if source.environment is None else dict(source.environment)
+    in_file = parse_toml(text, source.file, SettingsError)
+    values = copy.deepcopy(in_file)
+    others = _merge_other_programs(values, env)
     given = _from_environment(env)
     origins = _merge_upstreams(values, given.pop("upstreams", None)) | _merge(values, given)
-    for name, value in overrides.items():
+    for name, value in source.overrides.items():
         _merge(values, {name: value})
     read_headers(values, env)
+    return GivenSettings(values, in_file, frozenset(origins), others, text)
+
+
+def settings_in(given: GivenSettings, source: Source) -> Settings:
+    """The settings that this makes. Raises SettingsError: unknown or wrong ones; `faults` of it names each."""
     try:
-        settings = Settings.model_validate(values)
+        settings = Settings.model_validate(given.values)
     except ValidationError as error:
-        raise SettingsError(_explain(error, path, origins)) from None
+        raise _faulty(error, source.file, given) from None
+    env = dict(os.environ) if source.environment is None else dict(source.environment)
     for remote in settings.remotes.values():
         remote.found_in(environment_proxy(env, remote.base_url or ""))
-    leave_out(settings.plugins.off)
+    settings._source = source
     return settings
 
 
@@ -180,14 +216,10 @@ def _find_file(file: Path | None, env: dict[str, str]) -> Path | None:
             raise SettingsError(f"{named}: no such settings file. Create it, or leave the option out.")
         return named
     home = Path(env.get("NETGPT_HOME", "~/.netgpt")).expanduser()
-    for candidate in (Path("netgpt.toml"), home / "netgpt.toml"):
+    for candidate in (Path(FILE_NAME), home / FILE_NAME):
         if candidate.exists():
             return candidate
     return None
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    return parse_toml(read_text(path, SettingsError), path, SettingsError)
 
 
 def _from_environment(env: dict[str, str]) -> dict[str, Any]:
@@ -233,18 +265,29 @@ def misspelt_variables(env: Mapping[str, str]) -> list[str]:
     return found
 
 
-def _merge_other_programs(values: dict[str, Any], env: dict[str, str]) -> None:
-    """What Hugging Face's programs and Ollama are told, where the file says nothing: hub, token, folders of models."""
+def _merge_other_programs(values: dict[str, Any], env: dict[str, str]) -> dict[str, str]:
+    """What Hugging Face's programs and Ollama are told, where the file says nothing: hub, token, folders of models.
+
+    The settings that were set so, and the variables that said it.
+    """
     models = values.setdefault("models", {})
     if not isinstance(models, dict):
-        return
+        return {}
+    said: dict[str, tuple[Any, str]] = {}
     if hub := env.get("HF_ENDPOINT"):
-        models.setdefault("hub", hub if "://" in hub else f"https://{hub}")
+        said["hub"] = (hub if "://" in hub else f"https://{hub}", "HF_ENDPOINT")
     if token := env.get("HF_TOKEN"):
-        models.setdefault("token", token)
-    home = env.get("HF_HOME")
-    named = (env.get("OLLAMA_MODELS"), env.get("HF_HUB_CACHE"), f"{home}/hub" if home else None)
-    models.setdefault("found_in", (*filter(None, named), *MODEL_FOLDERS))
+        said["token"] = (token, "HF_TOKEN")
+    folders = {name: f"{env[name]}{'/hub' if name == 'HF_HOME' else ''}" for name in FOLDER_VARIABLES if env.get(name)}
+    if folders:
+        said["found_in"] = ((*folders.values(), *MODEL_FOLDERS), ", ".join(folders))
+    new = {name: found for name, found in said.items() if name not in models}
+    models.update({name: value for name, (value, _) in new.items()})
+    return {f"models.{name}": variable for name, (_, variable) in new.items()}
+
+
+FOLDER_VARIABLES = ("OLLAMA_MODELS", "HF_HUB_CACHE", "HF_HOME")
+"""Where other programs are told to keep models."""
 
 
 def _merge(base: dict[str, Any], top: dict[str, Any], prefix: str = "") -> set[str]:
@@ -287,28 +330,33 @@ def _merge_upstreams(values: dict[str, Any], given: Any) -> set[str]:
 _SHOWN_FAULTS = 20
 
 
-def _explain(error: ValidationError, path: Path | None, from_env: set[str]) -> str:
+def _faulty(error: ValidationError, path: Path | None, given: GivenSettings) -> SettingsError:
     """One line a fault: where it stands, what is wrong, what would be right. Values are not echoed."""
-    lines = []
-    text = read_text(path, SettingsError).splitlines() if path else []
-    faults = error.errors(include_input=False, include_url=False)
-    for fault in faults[:_SHOWN_FAULTS]:
-        # A contradiction between two sections has no place of its own: its text names both.
-        dotted = ".".join(str(part) for part in fault["loc"] if not isinstance(part, int)) or "settings"
-        place = next((part for part in fault["loc"] if isinstance(part, int)), None)
-        if dotted in from_env:
-            where = "NETGPT_" + dotted.upper().replace(".", "__")
-        elif ".".join(map(str, fault["loc"])) in from_env:
-            where = f"the environment (NETGPT_UPSTREAMS__...): {dotted}"
-        else:
-            line = f":{_line_of(text, dotted, place)}" if path and dotted != "settings" else ""
-            where = f"{path}{line}: {dotted}" if path else dotted
-        unknown = fault["type"] == "extra_forbidden"
-        what = f"no such setting{_near(dotted)}" if unknown else fault["msg"].removeprefix("Value error, ")
-        lines.append(f"{where}: {what}")
-    if len(faults) > _SHOWN_FAULTS:
-        lines.append(f"... and {len(faults) - _SHOWN_FAULTS} more")
-    return "\n".join(lines) + "\nSee docs/settings.md for every setting."
+    found = error.errors(include_input=False, include_url=False)
+    faults = tuple(_fault(each["loc"], each["type"], each["msg"], path, given) for each in found[:_SHOWN_FAULTS])
+    lines = [fault.line for fault in faults]
+    if len(found) > _SHOWN_FAULTS:
+        lines.append(f"... and {len(found) - _SHOWN_FAULTS} more")
+    return SettingsError("\n".join(lines) + "\nSee docs/settings.md for every setting.", faults=faults)
+
+
+def _fault(
+    loc: tuple[int | str, ...], kind: str, message: str, path: Path | None, given: GivenSettings
+) -> SettingFault:
+    # A contradiction between two sections has no place of its own: its text names both.
+    dotted = ".".join(str(part) for part in loc if not isinstance(part, int)) or "settings"
+    name, table = ".".join(map(str, loc)), next((part for part in loc if isinstance(part, int)), None)
+    if dotted in given.from_environment:
+        where = "NETGPT_" + dotted.upper().replace(".", "__")
+    elif name in given.from_environment:
+        where = f"the environment (NETGPT_UPSTREAMS__...): {dotted}"
+    else:
+        array = table if loc and loc[0] in TABLES else None
+        line = f":{line_of(given.text, dotted, array)}" if path and dotted != "settings" else ""
+        where = f"{path}{line}: {dotted}" if path else dotted
+    unknown = kind == "extra_forbidden"
+    what = f"no such setting{_near(dotted)}" if unknown else message.removeprefix("Value error, ")
+    return SettingFault(name, where, what)
 
 
 TABLES: dict[str, Any] = {"upstreams": Upstream, "tools": ToolServer}
@@ -321,24 +369,3 @@ def _near(dotted: str) -> str:
     model: Any = TABLES.get(section) or (field.annotation if field else Settings)
     close = difflib.get_close_matches(key, model.model_fields, 1, cutoff=0.5)
     return f'; did you mean "{close[0]}"?' if close else ""
-
-
-def _line_of(text: list[str], dotted: str, place: int | None = None) -> int:
-    """The line of the file that holds this setting; the section's line, or 1, when it cannot be found.
-
-    `place`: which of the tables of an array (`[[upstreams]]`), from 0.
-    """
-    section, _, key = dotted.rpartition(".")
-    if place is not None and not section:
-        section, key = dotted, ""
-    current, found, seen = "", 1, -1
-    for number, line in enumerate(text, 1):
-        if header := re.match(r"\s*\[\[?([^\[\]]+)\]", line):
-            current = header[1].strip()
-            seen += current == section
-            if current == section and place not in (None, seen):
-                current = ""
-            found = number if current == section else found
-        elif current == section and key and re.match(rf"\s*{re.escape(key)}\s*=", line):
-            return number
-    return found

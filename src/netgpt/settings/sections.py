@@ -215,7 +215,9 @@ class Server(Section):
         (), description="Proxies whose X-Forwarded-For is believed: addresses or networks. Nobody else's is."
     )
     access_log: bool = Field(
-        True, description="One line in the log for each request (at log_level info): no text, no query, no name."
+        True,
+        description="One line in the log for each request (at log_level info; the console's files, and looks at the "
+        "log, at debug): no text, no query, no name.",
     )
     tls_cert: Path | None = Field(None, description="Certificate chain (PEM): the box then speaks https only.")
     tls_key: Path | None = Field(None, description="Its private key (PEM, 0600), without a passphrase.")

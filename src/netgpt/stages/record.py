@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import fields
@@ -20,6 +21,7 @@ from netgpt.models.stream import Joiner
 from netgpt.outbound import Outcome
 from netgpt.settings.sections import Cloud
 from netgpt.store.receipts import NewReceipt
+from netgpt.store.rulings import COARSER, HID, KEPT, LET_PASS, rulings_of
 from netgpt.store.schema import ExchangeRecord
 from netgpt.store.store import Store
 from netgpt.types import Chunk, Decision, Expected, Fact, Generalised, Hidden, Kept, Usage
@@ -58,8 +60,8 @@ class Record:
     reads_if_written = frozenset(
         {
             "person", "chosen", "messages", "completion", "outbound", "outbounds", "block_reason", "hidden",
-            "generalised", "kept", "policy", "label", "decision", "counterfactual", "outcome", "stream", "restoring",
-            "checked", "choosing",
+            "generalised", "kept", "policy", "label", "decision", "counterfactual", "weighed", "outcome", "stream",
+            "restoring", "checked", "choosing",
         }
     )  # fmt: skip
     """It also runs where an earlier stage failed. Listeners see ended exchanges as this stage does."""
@@ -190,7 +192,26 @@ def row_of(exchange: Exchange, answer: Joiner, remotes: Mapping[str, Cloud], *, 
         target=decided.name if decided else "",
         finished_by=outcome.finished_by,
         partial=exchange.partial,
+        finds=dict(Counter(each.kind for each in exchange.get("hidden", ()))) if outcome.sent else {},
+        rulings=_rulings(exchange, left=outcome.sent is not None),
         private=private_of(exchange, answer) if keep_text else None,
+    )
+
+
+def _rulings(exchange: Exchange, *, left: bool) -> dict[tuple[str, str], int]:
+    """What each rule of the policy did to it: to what left, or to keep it here."""
+    if exchange.request.dry_run:
+        return {}
+    if not left:
+        return rulings_of({KEPT: [(each.policy_rule, 1) for each in exchange.get("kept", ())]})
+    coarser = [each for each in exchange.get("generalised", ()) if each.now not in ("exact", each.was)]
+    passed = [each for each in exchange.get("generalised", ()) if each.now in ("exact", each.was)]
+    return rulings_of(
+        {
+            HID: [(each.policy_rule, each.count) for each in exchange.get("hidden", ())],
+            COARSER: [(each.policy_rule, each.count) for each in coarser],
+            LET_PASS: [(each.policy_rule, each.count) for each in passed],
+        }
     )
 
 
@@ -209,6 +230,7 @@ def private_of(exchange: Exchange, answer: Joiner) -> dict[str, Any]:
     return said | {
         "request": dict(exchange.request.body),
         "asked_for": exchange.request.model,
+        "conversation": exchange.request.conversation,
         "facts": [_fact(fact) for fact in exchange.get("chosen", ())],
         "completion": exchange.get("completion"),
         "messages": exchange.get("messages"),
@@ -232,6 +254,7 @@ def private_of(exchange: Exchange, answer: Joiner) -> dict[str, Any]:
         "confidence": confidence_as_dict(outcome),
         "notes": exchange.notes,
         "decision": decision_as_dict(decided, exchange.get("counterfactual", str)()) if decided else None,
+        "weighed": exchange.weighed() if exchange.has("weighed") else None,
         "answer": None if answer.empty else answer.answer(),
         "error": {"code": error.code, "message": error.message} if isinstance(error, NetGPTError) else None,
     }
@@ -251,7 +274,7 @@ def decision_as_dict(decision: Decision, counterfactual: str = "") -> dict[str, 
         "weights": decision.weights,
         "propensity": round(decision.propensity, 4),
         "kind": {"name": decision.kind[0], "chance": round(decision.kind[1], 2)} if decision.kind else None,
-        "expected": [_expected_as_dict(one) for one in decision.expected],
+        "expected": [expected_as_dict(one) for one in decision.expected],
         "counterfactual": decision.counterfactual or counterfactual,
     }
 
@@ -290,7 +313,8 @@ def _plain(values: Sequence[Hidden | Generalised | Kept]) -> list[dict[str, Any]
 _DIGITS = {"p_ok": 4, "latency_s": 3, "cost": 9, "energy_j": 1, "exposure": 3, "value": 4}
 
 
-def _expected_as_dict(one: Expected) -> dict[str, Any]:
+def expected_as_dict(one: Expected) -> dict[str, Any]:
+    """What a target was expected to give, as JSON values."""
     figures = {name: round(getattr(one, name), digits) for name, digits in _DIGITS.items()}
     prior = None if one.prior is None else round(one.prior, 4)
     return {"arm": one.target, "route": one.route, **figures, "prior": prior, "ruled_out": one.ruled_out}

@@ -32,6 +32,7 @@ from netgpt.routing.candidates import (
 )
 from netgpt.routing.explain import counterfactual
 from netgpt.routing.link_state import SignalsView
+from netgpt.routing.recorded import as_kept
 from netgpt.routing.router import ASKED, LearnerView, Memory, decided
 from netgpt.routing.scoring import exposure_of
 from netgpt.routing.sessions import Sessions
@@ -68,7 +69,7 @@ class Route:
     reads = frozenset(
         {"person", "chosen", "outbounds", "block_reason", "kept_for", "kept", "hidden", "generalised", "label"}
     )
-    writes = frozenset({"decision", "counterfactual"})
+    writes = frozenset({"decision", "counterfactual", "weighed"})
 
     def __init__(
         self,
@@ -103,6 +104,8 @@ class Route:
         exchange.decision = decision
         later = cache(partial(counterfactual, what_if, decision.rule))
         exchange.counterfactual = str if decision.rule == ASKED else later  # who names a target gets no other
+        if decision.rule != ASKED and len(what_if.situation.targets) > 1:
+            exchange.weighed = partial(as_kept, what_if)
 
     def _no_other(self, exchange: Exchange, decision: Decision) -> str | None:
         """Why no other may answer in the place of the target that was named and cannot be asked now; None: it may."""

@@ -55,10 +55,11 @@ class ChainReport:
 class Checker:
     """`take` the records in their order, then `end`. Memory does not grow with the chain."""
 
-    def __init__(self, key: bytes | None, *, accounts: bool = True) -> None:
-        """`key`: of the tags; None checks the SHA-256 part alone. `accounts`: whether the records carry theirs."""
+    def __init__(self, key: bytes | None, *, accounts: bool = True, after: Head | None = None) -> None:
+        """`key`: of the tags; None checks the SHA-256 part alone. `accounts`: whether the records carry theirs.
+        `after`: where a check of a part goes on."""
         self._key, self._accounts = key, accounts
-        self._seq, self._hash = 0, GENESIS
+        self._seq, self._hash = (0, GENESIS) if after is None else (after.seq, after.hash)
         self._count = 0
         self._missing, self._present, self._erased = Ranges(), Ranges(), Ranges()
         self._noted: dict[int, bytes] = {}
@@ -67,6 +68,11 @@ class Checker:
     def note(self, heads: Iterable[Head]) -> None:
         """Heads noted elsewhere, to compare with. Call it before `take`."""
         self._noted.update({head.seq: head.hash for head in heads})
+
+    def told_of_erasures(self, notices: Iterable[Mapping[str, Any] | None]) -> None:
+        """What entries beyond the part that is checked say was erased."""
+        for notice in notices:
+            self._erased += _ranges_in(notice)
 
     def take(self, record: ReceiptRecord) -> None:
         """The next record."""

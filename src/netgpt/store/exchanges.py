@@ -12,15 +12,17 @@ from statistics import median
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_, select, update
+from sqlalchemy import Connection, Row, and_, select, true, update
 
-from netgpt.errors import NotFound, RequestError
+from netgpt.errors import RequestError
 from netgpt.store.database import FastInsert
 from netgpt.store.encryption import Sealer, place_of
 from netgpt.store.entries import tampered
 from netgpt.store.keys import book
 from netgpt.store.ledger import ledger_in_use, tail, whole
-from netgpt.store.schema import ExchangeRecord, exchanges, of_person, values_of
+from netgpt.store.listing import older, place_in, with_figures
+from netgpt.store.rulings import count_rulings
+from netgpt.store.schema import ExchangeRecord, exchanges, finds, of_person, values_of
 from netgpt.store.writer import Part
 from netgpt.types import Person
 
@@ -53,7 +55,7 @@ class CachedAnswer:
     """OpenAI's `chat.completion`."""
 
 
-_INSERT = FastInsert(exchanges)
+_INSERT, _INSERT_FIND = FastInsert(exchanges), FastInsert(finds)
 _NOT_SHOWN: Final = frozenset({"question", "seq", "before", "mac"})
 _COST, _PRIVATE = (list(exchanges.columns.keys()).index(name) for name in ("cost", "private"))
 
@@ -70,7 +72,7 @@ class Exchanges(Part):
 
         def find(connection: Connection) -> ExchangeRecord | None:
             row = connection.execute(select(exchanges).where(exchanges.c.id == id)).one_or_none()
-            return None if row is None else _opened(row, self._sealer)
+            return None if row is None else with_figures(connection, [_opened(row, self._sealer)])[0]
 
         return await self._read(find)
 
@@ -81,26 +83,23 @@ class Exchanges(Part):
         before: str | None = None,
         *,
         rating: int | None = None,
-        tenant: str | None = None,
         texts: bool = True,
     ) -> list[ExchangeRecord]:
         """Newest first, at most 1,000. `person=None`: everyone's, for the operator. `before`: the id to go on from.
 
-        `rating`, `tenant`: only those rated so, or of this tenant's people. `texts=False` leaves what is sealed closed.
-        Raises NotFound: `before` is unknown.
+        `rating`: only those rated so. `texts=False` leaves what is sealed closed. Raises NotFound: `before` is unknown.
         """
         if not 1 <= limit <= _MAX_PAGE:
             raise RequestError(f"limit must be 1 to {_MAX_PAGE}", param="limit")
-        query = select(exchanges).order_by(exchanges.c.received.desc(), exchanges.c.id.desc()).limit(limit)
-        if person is not None:
-            query = query.where(of_person(exchanges, person))
-        for column, wanted in ((exchanges.c.tenant, tenant), (exchanges.c.rating, rating)):
-            if wanted is not None:
-                query = query.where(column == wanted)
+        whose = [] if person is None else [of_person(exchanges, person)]
+        whose += [] if rating is None else [exchanges.c.rating == rating]
+        query = select(exchanges).where(*whose).order_by(exchanges.c.received.desc(), exchanges.c.id.desc())
+        query = query.limit(limit)
 
         def page(connection: Connection) -> list[ExchangeRecord]:
-            rows = connection.execute(query if before is None else query.where(_older(connection, query, before)))
-            return [_opened(row, self._sealer if texts else None) for row in rows]
+            since = None if before is None else place_in(connection, and_(true(), *whose), before)
+            rows = connection.execute(query.where(*older(exchanges.c.received, exchanges.c.id, since)))
+            return with_figures(connection, [_opened(row, self._sealer if texts else None) for row in rows])
 
         return await self._read(page)
 
@@ -205,18 +204,13 @@ def _save(connection: Connection, sealer: Sealer, row: ExchangeRecord) -> None:
     plain = list(bound[:-1])
     plain[_COST], plain[_PRIVATE] = whole(plain[_COST]), tail(plain[_PRIVATE])
     _INSERT.run_bound(connection, (*bound[:-1], ledger.mac("exchanges", row.id, plain)))
+    for kind, times in row.finds.items():
+        found = {"tenant": row.tenant, "user": row.user, "received": row.received, "kind": kind, "times": times}
+        _INSERT_FIND.run(connection, found | {"exchange": row.id})
+    count_rulings(connection, row)
     if row.key_id is not None:
         book(connection, ledger, row, values["seq"])
     ledger.booked()
-
-
-def _older(connection: Connection, query: Select[Any], before: str) -> ColumnElement[bool]:
-    """Rows that come after `before`, the last one of the page before. Raises NotFound."""
-    last = connection.execute(query.where(exchanges.c.id == before)).one_or_none()
-    if last is None:
-        raise NotFound("no such exchange to list from: start again without `before`", param="before")
-    same_moment = and_(exchanges.c.received == last.received, exchanges.c.id < last.id)
-    return or_(exchanges.c.received < last.received, same_moment)
 
 
 def _opened(row: Row[Any], sealer: Sealer | None) -> ExchangeRecord:

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Row, case, func, insert, select, update
+from sqlalchemy import Connection, Row, case, exists, func, insert, select, update
 
 from netgpt.errors import NotFound
 from netgpt.store.entries import (
@@ -36,7 +36,9 @@ from netgpt.store.schema import (
     KeyLimits,
     KeyRow,
     KeyUse,
+    PersonUse,
     delete_rows,
+    hours,
     key_use,
     keys,
     of_person,
@@ -110,9 +112,13 @@ class Keys(Part):
         """Every key, revoked ones too, oldest first."""
         return await self._read(all_keys)
 
-    async def revoke_key(self, id: str) -> bool:
-        """False: no such key, or revoked before."""
+    async def revoke_key(self, id: str, by: str | None = None) -> bool:
+        """False: no such key, or revoked before. `by`: the key that does it, which must itself be in force still: of
+        two that revoke one another at the same moment, one stays."""
         change = update(keys).where(keys.c.id == id, keys.c.revoked.is_(None)).values(revoked=datetime.now(UTC))
+        if by is not None:
+            own = keys.alias()
+            change = change.where(exists().where(own.c.id == by, own.c.revoked.is_(None)))
         return await self._change(lambda connection: connection.execute(change).rowcount > 0, needs_room=False)
 
     async def has_keys(self) -> bool:
@@ -218,6 +224,11 @@ class Limits(Part):
         """The same for every key that was used this month."""
         return await self._read(partial(_use, now=now))
 
+    async def of_people(self, tenant: str, now: datetime) -> list[PersonUse]:
+        """What each person of a tenant asked and spent today and this month (UTC), who asked last first: figures
+        alone, of what was counted so far (`usage.count`). Who has nothing kept any more is not among them."""
+        return await self._read(partial(_use_of_people, tenant=tenant, now=now))
+
 
 def token_id(person: Person) -> str:
     """What replaces a key's id for a person who came with a token of an identity provider."""
@@ -278,6 +289,42 @@ def _use(connection: Connection, now: datetime, id: str | None = None) -> dict[s
         query = query.where(key_use.c.key_id == id)
     rows = connection.execute(query.group_by(key_use.c.key_id))
     return {key: KeyUse(today, *used) for key, *used in rows}
+
+
+def _use_of_people(connection: Connection, tenant: str, now: datetime) -> list[PersonUse]:
+    """By the sums of `usage.py`: a million exchanges are some thousand rows there."""
+    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    on_day, in_month = (hours.c.hour >= int(at.timestamp() // 3600) for at in (today, today.replace(day=1)))
+    requests, cost = hours.c.figures["requests"].as_integer(), hours.c.figures["cost"].as_float()
+    counted = [
+        func.coalesce(func.sum(case((since, what))), 0) for what in (requests, cost) for since in (on_day, in_month)
+    ]
+    query = (
+        select(hours.c.user, func.max(hours.c.hour), *counted).where(hours.c.tenant == tenant).group_by(hours.c.user)
+    )
+    people = [
+        PersonUse(user, datetime.fromtimestamp(hour * 3600, UTC), *figures)
+        for user, hour, *figures in connection.execute(query)
+    ]
+    return sorted(people, key=lambda one: one.seen, reverse=True)
+
+
+def shown_key(row: KeyRow, use: KeyUse) -> dict[str, Any]:
+    """Everything of a key but its hash, as JSON values: for its owner."""
+    expired = row.expires is not None and row.expires <= datetime.now(UTC)
+    return {
+        "id": row.id, "name": row.name, "role": row.role.value, "tenant": row.tenant, "user": row.user,
+        "created": row.created.isoformat(timespec="seconds"),
+        "expires": row.expires.isoformat(timespec="seconds") if row.expires else None,
+        "revoked": row.revoked.isoformat(timespec="seconds") if row.revoked else None,
+        "state": "revoked" if row.revoked else "expired" if expired else "in force",
+        "scopes": list(row.scopes) if row.scopes else None,
+        "limits": asdict(row.limits), "prefer": row.prefer, "fallback": row.fallback,
+        "used": {
+            "requests_today": use.requests, "tokens_today": use.tokens,
+            "cost_today": round(use.cost, 6), "cost_this_month": round(use.cost_month, 6),
+        },
+    }  # fmt: skip
 
 
 def _day(moment: datetime) -> str:

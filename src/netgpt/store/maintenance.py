@@ -45,7 +45,7 @@ from netgpt.store.writer import Part, Transactions
 _PAGE: Final = 500
 _BEGAN: Final = {
     "exchanges": "received", "facts": "created", "maps": "used", "examples": "kept", "receipts": "time",
-    "waiting": "created", "decisions": "time", "proposals": "created",
+    "waiting": "created", "decisions": "time", "proposals": "created", "readings": "time", "reports": "time",
 }  # fmt: skip
 """The column that retention goes by."""
 

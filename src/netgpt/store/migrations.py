@@ -46,7 +46,22 @@ def add_proposals(connection: Connection) -> None:
     schema.proposals.create(connection)
 
 
-MIGRATIONS: tuple[Migration, ...] = (start, keep_fact_vectors, add_proposals)
+def count_and_find(connection: Connection) -> None:
+    """Figures by hour, what was hidden by kind, who read whose texts; and indexes for lists that are filtered."""
+    for table in (schema.finds, schema.hours, schema.tenant_hours, schema.sums, schema.readings, schema.reports):
+        table.create(connection)
+    known = {each["name"] for each in inspect(connection).get_indexes(schema.exchanges.name)}
+    for index in schema.exchanges.indexes:
+        if index.name not in known:
+            index.create(connection)
+
+
+def count_rules(connection: Connection) -> None:
+    """What each rule did, by person and day."""
+    schema.rulings.create(connection)
+
+
+MIGRATIONS: tuple[Migration, ...] = (start, keep_fact_vectors, add_proposals, count_and_find, count_rules)
 
 
 def migrate(engine: Engine, steps: Sequence[Migration] = MIGRATIONS) -> list[str]:

@@ -171,6 +171,27 @@ class Receipts(Part):
 
         return await self._read(check)
 
+    async def verify_part(self, after: Head | None, most: int) -> tuple[ChainReport, bool]:
+        """Check the entries behind `after` (None: from the first one), at most `most` of them: the report, whose head
+        the next part goes on from, and whether that was the end. A change, gap or swap between two parts is found."""
+
+        def check(connection: Connection) -> tuple[ChainReport, bool]:
+            head, key = known_head(connection, self._sealer), chain_secret(connection, self._sealer)
+            checker, since = Checker(key or b"", after=after), after.seq if after else 0
+            query = _AS_IT_STANDS.where(receipts.c.seq > since).order_by(receipts.c.seq).limit(most)
+            records = [_record(row, self._sealer) for row in connection.execute(query)]
+            last = records[-1].link.seq if records else since
+            erasures = select(receipts.c.notice).where(receipts.c.kind == ERASED, receipts.c.seq > last)
+            checker.told_of_erasures(connection.scalars(erasures))
+            is_end = len(records) < most
+            if is_end:
+                checker.note(each for each in _in_ledger() if each.seq > since)
+            for record in records:
+                checker.take(record)
+            return checker.end(head if is_end else None, lost=is_end and head is None), is_end
+
+        return await self._read(check)
+
     async def with_records(self, work: Callable[[Iterator[ReceiptRecord], bytes | None], T]) -> T:
         """Hand all records, in order and as of one moment, and the chain's key to `work`, in a thread of its own."""
 

@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import hmac
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -143,11 +144,11 @@ _TYPES: Final[dict[str, Any]] = {
     for kind, names in (
         (UserId, "user"),
         (UtcTime, "applied received created expires revoked used said begins ends time kept due seen"),
-        (Integer, "prompt_tokens completion_tokens rating requests number seq size tries erased_by"),
+        (Integer, "prompt_tokens completion_tokens rating requests number seq size tries erased_by hour times"),
         (BigInteger, "tokens"),
         (Float(53), "cost latitude longitude propensity"),
         (Boolean, "estimated partial given chosen"),
-        (JSON, "timings adapters scopes limits tags notice"),
+        (JSON, "timings adapters scopes limits tags notice figures"),
         (LargeBinary, "private value commitment previous tag mac"),
     )
     for name in names.split()
@@ -180,9 +181,41 @@ exchanges = _table(
     person="tenant user received id",
     time="received id",
     question="question received",
+    tenant="tenant received id",
+    status="tenant status received id",
+    route="tenant route received id",
+    model="tenant model received id",
 )
 """`question`: a keyed digest of what was asked, where the answer may be given again. `seq`, `before`, `mac`: number, id
 of the exchange before, and proof: see `ledger.py`."""
+finds = _table(
+    "finds",
+    key="exchange kind",
+    needed="tenant user received times",
+    person="tenant user",
+    kind="tenant kind received exchange",
+    time="received",
+)
+"""How many values of which kind an exchange hid in what left. Like `hours`, figures that were counted from what is kept
+elsewhere: no proof covers them."""
+hours = _table("hours", key="tenant user hour", needed="figures")
+tenant_hours = _table("tenant_hours", key="tenant hour", needed="figures")
+"""What became of a person's requests, and of all of a tenant, by hour since 1970 UTC: see `usage.py`."""
+rulings = _table("rulings", key="tenant user day rule effect", needed="times", tenant="tenant day")
+"""What each rule of the policy did, by person and day (UTC): see `rulings.py`."""
+sums = _table("sums", key="name", needed="seq")
+"""Up to which exchange something was counted."""
+readings = _table("readings", key="id", needed="tenant user time private", person="tenant user time", time="time")
+"""Who read a person's texts, when, and why. `id`: a keyed digest, so that one look leaves one row."""
+reports = _table(
+    "reports",
+    key="id",
+    needed="tenant user time private",
+    person="tenant user time",
+    tenant="tenant time",
+    time="time",
+)
+"""What people say was hidden without need, or was not hidden."""
 keys = _table(
     "keys",
     Column("hash", Text, nullable=False, unique=True),
@@ -305,6 +338,12 @@ class ExchangeRecord:
     """The target that finished the answer after the first one broke off."""
     partial: bool = False
     """It failed after a part of the answer was given."""
+    finds: dict[str, int] = field(default_factory=dict)
+    """How many values it hid in what left, by kind."""
+    rulings: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """How often a rule of the policy did something to it, by (rule, effect); empty when it was read."""
+    left: int = 0
+    """Bytes that left for it, all tries together."""
 
     @property
     def person(self) -> Person:
@@ -328,6 +367,8 @@ class ExchangeRecord:
             "cost": self.cost,
             "rating": self.rating,
             "timings_ms": self.timings,
+            "finds": self.finds,
+            "left_bytes": self.left,
         }
         return figures | (self.private or {}) if texts else figures
 
@@ -352,6 +393,18 @@ class KeyUse:
     tokens: int = 0
     cost: float = 0.0
     cost_month: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PersonUse:
+    """What a person asked and spent today and this month (UTC), and in which hour they were last seen."""
+
+    user: str = field(repr=False)
+    seen: datetime
+    requests: int
+    requests_month: int
+    cost: float
+    cost_month: float
 
 
 @dataclass(frozen=True, slots=True)

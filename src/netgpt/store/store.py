@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert, select
 from netgpt.errors import RequestError, StoreError
 from netgpt.files import check_home
 from netgpt.settings import Settings
-from netgpt.store import keys, learning, migrations, queue
+from netgpt.store import keys, learning, migrations, queue, readings, reports, rulings, usage
 from netgpt.store.clock import RetentionClock
 from netgpt.store.database import Database, FreeDisk, OpenMark, scrub
 from netgpt.store.encryption import GivenKeys, KeyCommand, KeyFile, KeySource, Sealer
@@ -20,6 +20,7 @@ from netgpt.store.exchanges import Answers, Exchanges
 from netgpt.store.files import VouchedFiles
 from netgpt.store.heads import HeadsNoted
 from netgpt.store.learning import Decisions, TrainingExamples
+from netgpt.store.listing import Listing
 from netgpt.store.maintenance import Maintenance
 from netgpt.store.people import (
     Consents,
@@ -33,7 +34,10 @@ from netgpt.store.people import (
 )
 from netgpt.store.proposals import ProposedFacts
 from netgpt.store.queue import WaitingQueue
+from netgpt.store.readings import Readings
 from netgpt.store.receipts import Receipts
+from netgpt.store.reports import Reports
+from netgpt.store.rulings import Rulings
 from netgpt.store.schema import (
     PlaceRow,
     decisions,
@@ -50,6 +54,7 @@ from netgpt.store.schema import (
     waiting,
 )
 from netgpt.store.secrets import DatabaseSecrets
+from netgpt.store.usage import Usage
 from netgpt.store.writer import Part, Transactions
 from netgpt.types import Person
 
@@ -115,6 +120,9 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
         self.sealing = Maintenance(base, sealer, secrets, self.path)
         self.limits = keys.Limits(base, sealer)
         self.answers = Answers(base, sealer)
+        self.listing, self.usage = Listing(base, sealer), Usage(base, sealer)
+        self.readings, self.reports = Readings(base, sealer), Reports(base, sealer)
+        self.rulings = Rulings(base, sealer)
         self.waiting = WaitingQueue(base, sealer)
         self.decisions = Decisions(base, sealer)
         self.exceptions = Exceptions(base, sealer)
@@ -169,6 +177,10 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
         def expire(connection: Connection) -> dict[str, int]:
             keys.expire(connection, now)
             oldest = now - timedelta(days=exchanges_days)
+            usage.expire(connection, oldest)
+            readings.expire(connection, oldest)
+            rulings.expire(connection, oldest)
+            reports.expire(connection, oldest)
             return {
                 "waiting": queue.expire(connection, now),
                 "exchanges": delete_rows(connection, exchanges, exchanges.c.received < oldest),
@@ -198,6 +210,10 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
             tables = (exchanges, maps, facts, profiles, proposals)
             counts = {table.name: delete_rows(connection, table, of_person(table, person)) for table in tables}
             delete_rows(connection, fact_vectors, of_person(fact_vectors, person))
+            usage.forget_hours(connection, person)
+            rulings.forget_rulings(connection, person)
+            counts["readings"] = readings.forget_readings(connection, person)
+            counts["reports"] = reports.forget_reports(connection, person)
             counts["examples"] = learning.forget(connection, person)
             counts["consents"] = forget_consents(connection, person)
             counts["receipts"] = self.receipts.forget(connection, person)

@@ -158,7 +158,9 @@ async def export_person(store: Store, registry: Registry, person: Person) -> dic
         ],
         "receipts": [as_line(row.record) for row in await store.receipts.of_person(person)],
         "decisions": [_decision(row) for row in await store.decisions.of_person(person)],
-        "keys": [_key(row) for row in await store.subject_data.keys(person)],
+        "reports": [each.as_dict() for each in await store.reports.of(person)],
+        "readings": [each.as_dict() for each in await store.readings.of(person)],
+        "keys": [key_as_json(row) for row in await store.subject_data.keys(person)],
     }
 
 
@@ -187,7 +189,8 @@ def _placeholders(sealed: bytes) -> dict[str, str]:
     return {f"[{name}]": text for name, text in Vault(sealed).originals().items()}
 
 
-def _key(row: KeyRow) -> dict[str, Any]:
+def key_as_json(row: KeyRow) -> dict[str, Any]:
+    """A key without its hash and limits."""
     return {
         "id": row.id, "name": row.name, "role": row.role.value, "created": row.created, "expires": row.expires,
         "revoked": row.revoked,

@@ -167,9 +167,12 @@ def _escaped(sign: str) -> str:
 
 
 def answer_text(completion: Mapping[str, Any]) -> str:
-    """The text of a `chat.completion`'s first choice. Raises BrokenStream when there is none."""
+    """The text of a `chat.completion`'s first choice; empty where the model ended at once, an answer like any other.
+
+    Raises BrokenStream: it is no completion.
+    """
     try:
-        text = completion["choices"][0]["message"]["content"]
+        text = completion["choices"][0]["message"]["content"] or ""
     except (KeyError, IndexError, TypeError):
         text = None
     if not isinstance(text, str):

@@ -48,7 +48,18 @@ class AccessLog:
         try:
             await self.app(scope, receive, noted)
         finally:
-            log.info("%s", _line(scope, start[0] if start else {}, time.perf_counter() - began))
+            told = start[0] if start else {}
+            level = logging.DEBUG if _is_quiet(scope, told.get("status", HUNG_UP)) else logging.INFO
+            log.log(level, "%s", _line(scope, told, time.perf_counter() - began))
+
+
+def _is_quiet(scope: Scope, status: int) -> bool:
+    """Whether who reads the log learns nothing of it: the console's files, and the very look at the log."""
+    return status < 400 and scope["method"] == "GET" and (scope["path"] == "/v1/logs" or _of_console(scope["path"]))
+
+
+def _of_console(path: str) -> bool:
+    return path == "/console" or path.startswith("/console/")
 
 
 def _line(scope: Scope, start: Message, took_s: float) -> str:
@@ -68,5 +79,7 @@ def shown_path(scope: Scope) -> str:
         return declared
     if path in _FIXED:
         return str(path)
+    if _of_console(path):
+        return "/console/..."
     word = path.removeprefix("/v1/").partition("/")[0] if path.startswith("/v1/") else ""
     return f"/v1/{word}/..." if word in SCOPE_OF else "(no such path)"

@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 router = APIRouter()
 
 MOST_INPUTS = 2_048
+NO_KEY = "no key"
+"""Who changed something, in the log: the owner of a box without keys."""
 
 
 class EmbeddingsBody(BaseModel):
@@ -153,29 +155,34 @@ async def get_adapter(request: Request, adapter_id: str) -> dict[str, Any]:
 @router.post("/v1/adapters/{adapter_id}/promote", tags=["adapters"])
 async def promote(request: Request, adapter_id: str, wanted: Promotion | None = None) -> dict[str, Any]:
     """Make a version active for everybody, or a canary for a share of the people. It is loaded soon after."""
-    gateway, _ = await authenticated(request)
+    gateway, caller = await authenticated(request)
     asked = wanted or Promotion()
     entry = await asyncio.to_thread(gateway.registry.resolve, adapter_id)
     if not (entry.judged or asked.unjudged):
         message = f"{entry.id} passed no evaluation yet: `netgpt adapters evaluate {entry.id}`"
         raise RequestError(message, param="unjudged")
     share = asked.share or (gateway.settings.adapters.canary if asked.canary else None)
-    return _shown(gateway, await _changed(gateway, lambda: gateway.registry.promote(adapter_id, canary=share)))
+    changed = await _changed(gateway, lambda: gateway.registry.promote(adapter_id, canary=share))
+    how = "for everybody" if share is None else f"for {share:.0%} of the people"
+    log.info("adapters: %s was promoted %s by %s", entry.id, how, caller.key_id or NO_KEY)
+    return _shown(gateway, changed)
 
 
 @router.post("/v1/adapters/{name}/rollback", tags=["adapters"])
 async def rollback(request: Request, name: str) -> dict[str, Any]:
     """End the canary of this name, else go back to the version active before. Says which is active now, or null."""
-    gateway, _ = await authenticated(request)
+    gateway, caller = await authenticated(request)
     entry = await _changed(gateway, lambda: gateway.registry.rollback(name))
+    log.info("adapters: %s was rolled back by %s", name, caller.key_id or NO_KEY)
     return {"object": "netgpt.rollback", "name": name, "active": None if entry is None else _shown(gateway, entry)}
 
 
 @router.delete("/v1/adapters/{adapter_id}", tags=["adapters"])
 async def remove(request: Request, adapter_id: str) -> dict[str, Any]:
     """Delete a version that is not in use: weights and card."""
-    gateway, _ = await authenticated(request)
+    gateway, caller = await authenticated(request)
     await _changed(gateway, lambda: gateway.registry.remove(adapter_id))
+    log.info("adapters: %s was removed by %s", adapter_id, caller.key_id or NO_KEY)
     return {"object": "netgpt.adapter", "id": adapter_id, "deleted": True}
 
 
@@ -199,7 +206,7 @@ async def add_exception(request: Request, new: NewException) -> dict[str, Any]:
     Secrets, what a checksum proves and the values of people's profiles are hidden all the same.
     """
     gateway, caller = await authenticated(request)
-    by = caller.key_id or "no key"
+    by = caller.key_id or NO_KEY
     entry = await gateway.store.exceptions.add(caller.tenant, as_exception(new.word), by)
     log.info("privacy: an exception for tenant %s was added by %s", caller.tenant, by)
     return _exception(entry)
@@ -211,7 +218,7 @@ async def remove_exception(request: Request, word: str) -> dict[str, Any]:
     gateway, caller = await authenticated(request)
     if not await gateway.store.exceptions.remove(caller.tenant, folded(word)):
         raise NotFound("there is no such exception", param="word")
-    log.info("privacy: an exception for tenant %s was removed by %s", caller.tenant, caller.key_id or "no key")
+    log.info("privacy: an exception for tenant %s was removed by %s", caller.tenant, caller.key_id or NO_KEY)
     return {"object": "netgpt.exception", "deleted": True}
 
 

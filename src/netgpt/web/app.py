@@ -13,7 +13,30 @@ from netgpt import __version__
 from netgpt.app.gateway import Gateway
 from netgpt.exchange import Exchange
 from netgpt.routing.candidates import AUTO
-from netgpt.web import admin, errors, exchanges, fleet, messages, openapi, peers, profiles, responses
+from netgpt.web import (
+    admin,
+    caller,
+    conversations,
+    doctor,
+    errors,
+    exchanges,
+    fleet,
+    keys,
+    live,
+    logs,
+    messages,
+    openapi,
+    peers,
+    policy,
+    profiles,
+    reports,
+    responses,
+    routing,
+    settings,
+    training,
+    usage,
+    what_if,
+)
 from netgpt.web.access_log import AccessLog
 from netgpt.web.admission import LEAST_WAIT_ELSEWHERE_S, Admission, Pool, PoolStart
 from netgpt.web.auth import AuthMiddleware, LimitsMiddleware
@@ -89,7 +112,7 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
     async def answer(exchange: Exchange) -> dict[str, Any]:
         return await whole_of(gateway, doors[exchange.request.door], exchange)
 
-    deferred = Deferred(gateway, access, answer)
+    deferred, examiner = Deferred(gateway, access, answer), doctor.Examiner(gateway)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -100,7 +123,9 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
             deferred.start()
             yield
         finally:
+            await app.state.live.close()
             await deferred.close()
+            await examiner.close()
             await agents.close()
             await access.close()
             await gateway.close()
@@ -110,9 +135,14 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
         dependencies=[Depends(entered)],
     )  # fmt: skip
     app.state.gateway, app.state.access, app.state.rights = gateway, access, rights
+    app.state.examiner = examiner
     app.state.admission, app.state.deferred = admission_of(gateway), deferred
+    app.state.live = live.LiveRows(gateway)
     declare(app, DOORS)
-    for module in (responses, messages, exchanges, profiles, admin, fleet):
+    for module in (
+        responses, messages, live, exchanges, what_if, reports, usage, profiles, conversations, policy, admin, caller,
+        settings, doctor, logs, fleet, keys, routing, training,
+    ):  # fmt: skip
         app.include_router(module.router)
     errors.install(app)
     openapi.install(app, {door.path: door.body for door in DOORS})

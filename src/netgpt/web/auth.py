@@ -21,7 +21,7 @@ from netgpt.errors import AuthenticationError, NetGPTError, PermissionDenied, Ra
 from netgpt.settings.sections import Server
 from netgpt.store.keys import PREFIX, hash_key
 from netgpt.store.schema import KeyLimits
-from netgpt.types import LOCAL_TENANT, SCOPE_OF, Caller, Role
+from netgpt.types import ANY_SCOPE, LOCAL_TENANT, SCOPE_OF, Caller, Role
 from netgpt.web.bodies import too_large, unpacked
 from netgpt.web.errors import error_response, unforeseen_response
 from netgpt.web.lockout import address_of, client_address, is_loopback, looks_like_token
@@ -41,6 +41,8 @@ HEADERS: Final = "netgpt.headers"
 """Key of a request's scope: headers for its answer, added by `LimitsMiddleware`."""
 CALLER: Final = "netgpt.caller"
 """Key of a request's scope: who calls, once that is known."""
+PLACE: Final = "netgpt.place"
+"""Key of a request's scope: its place among the requests in work, which a stream that only listens gives back."""
 KEY_SCOPES: Final = "netgpt.scopes"
 """Key of a request's scope: the scopes of its key; None: all."""
 _UNLIMITED: Final = KeyLimits()
@@ -154,11 +156,17 @@ async def _admit(request: Request, access: Access, key_id: str, limits: KeyLimit
 
 def check_scope(scopes: Sequence[str] | None, needed: str, key_id: str) -> None:
     """Raises PermissionDenied: the key is for other things."""
-    if scopes is not None and needed not in scopes:
+    if not suits_scope(scopes, needed):
+        assert scopes is not None
         raise PermissionDenied(
             f"this key may be used for {', '.join(scopes)} only (netgpt keys limits {key_id} --scope ...)",
             code="scope_missing",
         )
+
+
+def suits_scope(scopes: Sequence[str] | None, needed: str) -> bool:
+    """Whether a key with these scopes (None: all) may be used for what needs this one."""
+    return scopes is None or needed == ANY_SCOPE or needed in scopes
 
 
 def _address(request: Request, access: Access) -> str:
@@ -269,11 +277,11 @@ class LimitsMiddleware:
             self.metrics.refused.labels(error.code).inc()
             await error_response(error, path=scope["path"])(scope, receive, send)
             return
-        self.in_work += 1
+        place = scope[PLACE] = InWork(self)
         try:
             await self.app(scope, receive, _with_headers(scope, send))
         finally:
-            self.in_work -= 1
+            place.leave()
 
     def _check(self, scope: Scope) -> None:
         headers = dict(scope["headers"])
@@ -318,6 +326,22 @@ class LimitsMiddleware:
             return message
 
         return counted
+
+
+class InWork:
+    """A request's place among those in work."""
+
+    __slots__ = ("_limits",)
+
+    def __init__(self, limits: LimitsMiddleware) -> None:
+        self._limits: LimitsMiddleware | None = limits
+        limits.in_work += 1
+
+    def leave(self) -> None:
+        """Give it back; once, however often it is called."""
+        if self._limits is not None:
+            self._limits.in_work -= 1
+            self._limits = None
 
 
 def _with_headers(scope: Scope, send: Send) -> Send:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import orjson
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from netgpt.app.heads import head_faults
+from netgpt.errors import RequestError
+from netgpt.store.chain import Head
+from netgpt.store.listing import Wanted
 from netgpt.store.queue import WaitingRow
 from netgpt.store.receipts import ReceiptRow
+from netgpt.store.schema import ExchangeRecord
 from netgpt.web.auth import authenticated
-from netgpt.web.rights import listed, reach, sees_texts
+from netgpt.web.rights import is_own, listed, names_people, reach, sees_texts
 
 router = APIRouter()
+_MOST_FAULTS: Final = 50
 
 Limit = Annotated[int, Query(ge=1, le=200)]
 User = Annotated[str | None, Query(max_length=256, description="The person within the key's tenant.")]
@@ -26,17 +32,52 @@ class Feedback(BaseModel):
     user: str | None = Field(None, max_length=256)
 
 
+Asked = Annotated[bool, Query(description="With the beginning of what was asked; of one's own rows alone.")]
+Word = Annotated[str | None, Query(max_length=128)]
+
+
+def wanted(
+    status: Annotated[str | None, Query(max_length=16, description="complete, failed, cancelled or dry_run.")] = None,
+    route: Annotated[str | None, Query(max_length=16, description="edge, cloud or none.")] = None,
+    model: Word = None,
+    hidden: Annotated[str | None, Query(max_length=64, description="A kind that was hidden: EMAIL, ...")] = None,
+    words: Annotated[str | None, Query(max_length=128, description="Words of the reason.")] = None,
+) -> Wanted:
+    """What a list is filtered by; what is left out, or empty, is any."""
+    return Wanted(status or None, route or None, model or None, hidden or None, words or None)
+
+
+Filters = Annotated[Wanted, Depends(wanted)]
+
+
 @router.get("/v1/exchanges", tags=["exchanges"])
 async def list_exchanges(
-    request: Request, user: User = None, limit: Limit = 20, before: str | None = None
+    request: Request,
+    filters: Filters,
+    user: User = None,
+    limit: Limit = 20,
+    before: str | None = None,
+    asked: Asked = False,
 ) -> dict[str, Any]:
-    """The person's own exchanges, newest first; `before` is the last id of the page before.
+    """The person's own exchanges, newest first; `before` is `next` of the page before. Where a filter is met rarely a
+    page may hold fewer rows than `limit`, or none, and still have a `next`: then older rows are to be looked at.
 
     An operator that names no person sees the figures of all people of its tenant.
     """
     gateway, caller, person = await listed(request, user)
-    rows = await gateway.store.exchanges(person, limit, before, tenant=caller.tenant, texts=False)
-    return {"object": "list", "data": [row.as_dict(texts=False) for row in rows]}
+    page = await gateway.store.listing.page(person, caller.tenant, limit, before, filters)
+    texts: dict[str, str] = {}
+    if asked and person is not None and sees_texts(caller) and is_own(caller, person):
+        texts = await gateway.store.listing.asked(person, [row.id for row in page.rows])
+    shows = names_people(caller)
+    data = [listed_row(row, shows_person=shows, asked=texts.get(row.id)) for row in page.rows]
+    return {"object": "list", "data": data, "next": page.next}
+
+
+def listed_row(row: ExchangeRecord, *, shows_person: bool, asked: str | None = None) -> dict[str, Any]:
+    """A row of a list: figures, whose it is for those who may know, and what was asked where it is one's own."""
+    who = {"person": row.user} if shows_person else {}
+    return row.as_dict(texts=False) | who | ({} if asked is None else {"asked": asked})
 
 
 @router.get("/v1/exchanges/{exchange_id}", tags=["exchanges"])
@@ -82,6 +123,30 @@ async def list_receipts(
     gateway, caller, person = await listed(request, user)
     rows = await gateway.store.receipts.page(person, limit, before, tenant=caller.tenant)
     return {"object": "list", "data": [receipt_summary(row) for row in rows]}
+
+
+@router.get("/v1/receipts/verify", tags=["receipts"])
+async def verify_receipts(
+    request: Request,
+    after: Annotated[str | None, Query(max_length=100, description="`head` of the part before.")] = None,
+    most: Annotated[int, Query(ge=1, le=10_000, description="Entries that one call checks.")] = 2_000,
+) -> dict[str, Any]:
+    """Check the chain of receipts, part by part: `head` is the next part's `after`, until `complete`. For who runs the
+    box: the chain is one, for all tenants."""
+    gateway, _ = await authenticated(request)
+    try:
+        begin = None if after is None else Head.read(after)
+    except ValueError:
+        raise RequestError("after: the `head` of the part before is wanted, 12:3f5a...", param="after") from None
+    report, is_end = await gateway.store.receipts.verify_part(begin, most)
+    faults = [{"seq": fault.seq, "id": fault.id, "what": fault.what} for fault in report.faults]
+    if is_end:
+        noted = await head_faults(gateway.store, gateway.settings.head_file)
+        faults += [{"seq": report.head.seq, "id": "", "what": what} for what in noted]
+    return {
+        "object": "netgpt.chain", "whole": not faults, "complete": is_end, "checked": report.receipts,
+        "head": str(report.head), "faults": faults[:_MOST_FAULTS], "fault_count": len(faults),
+    }  # fmt: skip
 
 
 @router.get("/v1/receipts/{receipt_id}", tags=["receipts"])

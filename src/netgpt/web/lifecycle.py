@@ -9,31 +9,23 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final
 
 import uvicorn
 
 from netgpt.app.gateway import Gateway
+from netgpt.app.settings_rows import RELOADED, changed_names
+from netgpt.app.tls import server_tls
 from netgpt.errors import SettingsError
 from netgpt.settings import Settings
-from netgpt.settings.sections import Section
 from netgpt.web.protocol import Doorkeeper
-from netgpt.web.tls import server_tls
 
 log = logging.getLogger(__name__)
 
 CLOSING_S: Final = 5.0
 """After `server.drain_s`, for all parts to close; then the process ends whatever still hangs."""
-RELOADED: Final = frozenset(
-    {"log_level", "models.aliases", "server.tls_cert", "server.tls_key"}
-    | {f"server.{name}" for name in (
-        "origins", "max_body_bytes", "max_head_bytes", "max_headers", "max_target_bytes", "head_timeout_s",
-        "body_timeout_s", "min_body_rate", "keep_alive_s", "drain_s", "comment_s",
-    )}
-)  # fmt: skip
-"""Settings that are read anew on SIGHUP. All others are built into the parts of a gateway."""
 
 
 class Drained(uvicorn.Server):
@@ -48,6 +40,7 @@ class Drained(uvicorn.Server):
         self.gateway, self.keeper, self.read = gateway, keeper, read
         self._reading: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        gateway.on_new_settings = self._take
 
     async def serve(self, sockets: Any = None) -> None:
         self._loop = loop = asyncio.get_running_loop()
@@ -77,30 +70,18 @@ class Drained(uvicorn.Server):
         try:
             new = await asyncio.to_thread(read)
             changed = changed_names(self.gateway.settings, new)
-            tls = (await asyncio.to_thread(server_tls, new.server))[0] if self.keeper.tls is not None else None
-            take(self.gateway, new)
+            await self._take(new)
         except SettingsError as error:
             log.error("SIGHUP: the settings stay as they were: %s", error.message)
             return
-        self.keeper.server, self.keeper.tls = self.gateway.settings.server, tls or self.keeper.tls
-        logging.getLogger().setLevel(self.gateway.settings.log_level.upper())
         log.warning("SIGHUP: %s", told(changed))
 
-
-def changed_names(old: Settings, new: Settings) -> list[str]:
-    """The dotted names of the settings that differ. No values: some are secrets."""
-    return sorted(_differing(dict(old), dict(new), ""))
-
-
-def _differing(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str) -> Iterator[str]:
-    for name in old.keys() | new.keys():
-        before, after = old.get(name), new.get(name)
-        if before == after:
-            continue
-        if isinstance(before, Section) and isinstance(after, Section):
-            yield from _differing(dict(before), dict(after), f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}"
+    async def _take(self, new: Settings) -> None:
+        """Let gateway and server have what can change while they run. Raises SettingsError, and nothing has changed."""
+        tls = (await asyncio.to_thread(server_tls, new.server))[0] if self.keeper.tls is not None else None
+        take(self.gateway, new)
+        self.keeper.server, self.keeper.tls = self.gateway.settings.server, tls or self.keeper.tls
+        logging.getLogger().setLevel(self.gateway.settings.log_level.upper())
 
 
 def take(gateway: Gateway, new: Settings) -> None:

@@ -29,6 +29,8 @@ forgotten."""
 _BEGINNING: Final = 12
 """Characters of a key that count as its beginning: more than its prefix, too few to help a guesser."""
 
+ALIKE: Final = ", of keys that begin alike"
+
 Networks = Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
 
 
@@ -95,10 +97,28 @@ class Lockout:
                 tries.until = now + min(settings.first_s * 2.0 ** min(tries.locks, 60), settings.longest_s)
                 tries.locks += 1
                 tries.failures = 0
-                whose = "" if source == address else ", of keys that begin alike"
+                whose = "" if source == address else ALIKE
                 log.warning("locked out for %.0f s: %s%s, after too many wrong keys", tries.until - now, address, whose)
         while len(self._tries) > self._entries:
             self._tries.popitem(last=False)
+
+    def locked(self) -> dict[str, float]:
+        """Seconds that each locked source still waits: an address, or one with the beginnings of keys from there,
+        which are left out: "192.0.2.7" or "192.0.2.7, of keys that begin alike"."""
+        now, found = self._clock(), dict[str, float]()
+        for source, tries in self._tries.items():
+            if tries.until > now:
+                address, _, beginning = source.partition(" ")
+                name = f"{address}{ALIKE if beginning else ''}"
+                found[name] = max(found.get(name, 0.0), tries.until - now)
+        return found
+
+    def release(self, address: str) -> bool:
+        """Forget the wrong keys of this address. False: none was known."""
+        sources = [source for source in self._tries if source.partition(" ")[0] == address]
+        for source in sources:
+            del self._tries[source]
+        return bool(sources)
 
     def _refuse_while_locked(self, source: str) -> None:
         tries = self._tries.get(source)

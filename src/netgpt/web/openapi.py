@@ -27,7 +27,9 @@ _MEANINGS: Final = {
     404: "Not there, or somebody else's.",
     405: "No such method here.",
     409: "Not in this state.",
+    412: "It is not as it was when it was looked at (`If-Match`).",
     413: "The body is too large.",
+    428: "Say what you looked at: `If-Match` with the `ETag`.",
     429: "A limit is reached, this key has more than its share of a busy box, or too many wrong keys were tried; "
     "`Retry-After` tells when to come again.",
     500: "An internal error; the log of the box tells its type.",
@@ -40,6 +42,9 @@ _MEANINGS: Final = {
     508: "The request has come round: a base_url leads back to this box.",
 }
 _EVERYWHERE: Final = (400, 401, 403, 413, 429, 500, 503, 507)
+_OTHERS_IN_A_STATE: Final = (
+    ("/v1/profiles/{user}", "delete"), ("/v1/keys", "post"), ("/v1/keys/{key_id}", "delete"), ("/v1/training", "post")
+)  # fmt: skip
 _LIMIT_HEADERS: Final = {
     f"x-ratelimit-{what}-{of}": {"schema": _TEXT, "description": f"{meaning} {of}; keys with limits only."}
     for of in ("requests", "tokens")
@@ -101,10 +106,12 @@ def _complete(path: str, method: str, operation: dict[str, Any], body: type[Base
         "adapters" in path
         or (path.startswith("/v1/fleet") and method == "put")
         or path.startswith("/v1/waiting/")
-        or (path, method) == ("/v1/profiles/{user}", "delete")
+        or (path, method) in _OTHERS_IN_A_STATE
     ):
         statuses += (409,)
-    if path == "/v1/moderations":
+    if (path, method) == ("/v1/settings", "patch"):
+        statuses += (404, 409, 412, 428)
+    if path == "/v1/moderations" or (path, method) == ("/v1/training", "post"):
         statuses += (501,)
     if body is not None:
         statuses += (502, 504, 508)

@@ -20,6 +20,7 @@ from netgpt.training.people import (
     export_person,
     forget_example,
     forget_person,
+    key_as_json,
     learner_keys,
     withdraw_consent,
 )
@@ -230,6 +231,21 @@ async def say_no(request: Request, user: str, proposal_id: str) -> dict[str, Any
     if not await gateway.store.proposals.drop(person, proposal_id):
         raise NotFound("no such proposal in this profile", param="proposal_id")
     return {"id": proposal_id, "deleted": True}
+
+
+@router.get("/v1/profiles/{user}/readings", tags=["profiles"])
+async def list_readings(request: Request, user: str) -> dict[str, Any]:
+    """Who read this person's texts, newest first: when, with which key, what, and for which reason."""
+    gateway, person = await for_person(request, user)
+    return {"object": "list", "data": [each.as_dict() for each in await gateway.store.readings.of(person)]}
+
+
+@router.get("/v1/profiles/{user}/keys", tags=["profiles"])
+async def list_keys(request: Request, user: str) -> dict[str, Any]:
+    """The keys that are bound to this person, so that they speak for nobody else; no secret."""
+    gateway, person = await for_person(request, user)
+    rows = await gateway.store.subject_data.keys(person)
+    return {"object": "list", "data": [key_as_json(row) for row in rows]}
 
 
 @router.get("/v1/profiles/{user}/export", tags=["profiles"])

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol, TypeVar
+from urllib.parse import unquote
 
 from fastapi import Request
 
@@ -46,7 +47,9 @@ _PROFILE = Right(Of.PROFILE, "read_profile")
 _FORGET = Right(Of.PROFILE, "forget")
 _ROW = Right(Of.ROW, "read_exchange")
 _TENANT = Right(Of.BOX, "administer")
+_KEYS = Right(Of.BOX, "manage_keys")
 _BOX = Right(Of.BOX, "run_box")
+_CHANGE = Right(Of.BOX, "change_box")
 RIGHTS: Final[Mapping[str, Right]] = {
     "POST /v1/chat/completions": Right(Of.PROFILE, "ask"),
     "POST /v1/completions": Right(Of.PROFILE, "ask"),
@@ -61,9 +64,16 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "GET /v1/waiting/{waiting_id}": _ROW,
     "DELETE /v1/waiting/{waiting_id}": Right(Of.ROW, "forget"),
     "GET /v1/exchanges": _ROW,
+    "GET /v1/exchanges/stream": _ROW,
     "GET /v1/exchanges/{exchange_id}": _ROW,
+    "POST /v1/exchanges/{exchange_id}/what-if": _ROW,
+    "POST /v1/exchanges/{exchange_id}/reports": Right(Of.ROW, "ask"),
+    "GET /v1/reports": _TENANT,
+    "DELETE /v1/reports/{report_id}": _TENANT,
+    "GET /v1/usage": _ROW,
     "POST /v1/feedback": Right(Of.ROW, "ask"),
     "GET /v1/receipts": _ROW,
+    "GET /v1/receipts/verify": _BOX,
     "GET /v1/receipts/{receipt_id}": _ROW,
     "GET /v1/profiles/{user}": _PROFILE,
     "PATCH /v1/profiles/{user}": _PROFILE,
@@ -78,17 +88,43 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "GET /v1/profiles/{user}/proposals": _PROFILE,
     "POST /v1/profiles/{user}/proposals/{proposal_id}": _PROFILE,
     "DELETE /v1/profiles/{user}/proposals/{proposal_id}": _FORGET,
+    "GET /v1/profiles/{user}/conversations": _PROFILE,
+    "GET /v1/profiles/{user}/conversations/{conversation_id}": _PROFILE,
+    "GET /v1/profiles/{user}/readings": _PROFILE,
+    "GET /v1/profiles/{user}/keys": _PROFILE,
     "GET /v1/profiles/{user}/export": Right(Of.PROFILE, "export"),
+    "GET /v1/keys": _TENANT,
+    "POST /v1/keys": _KEYS,
+    "PATCH /v1/keys/{key_id}": _KEYS,
+    "DELETE /v1/keys/{key_id}": _KEYS,
+    "GET /v1/people": _TENANT,
+    "GET /v1/lockouts": _BOX,
+    "DELETE /v1/lockouts/{address}": _BOX,
     "GET /v1/adapters": _BOX,
     "GET /v1/adapters/{adapter_id}": _BOX,
     "DELETE /v1/adapters/{adapter_id}": _BOX,
     "POST /v1/adapters/{adapter_id}/promote": _BOX,
     "POST /v1/adapters/{name}/rollback": _BOX,
+    "GET /v1/caller": Right(Of.CALLER),
+    "GET /v1/training": _BOX,
+    "POST /v1/training": _BOX,
+    "DELETE /v1/training": _BOX,
+    "GET /v1/routing": _BOX,
+    "PATCH /v1/routing": _CHANGE,
     "GET /v1/models": Right(Of.CALLER),
     "GET /v1/models/{name}": Right(Of.CALLER),
     "POST /v1/embeddings": Right(Of.CALLER),
     "GET /v1/places": _BOX,
     "GET /v1/signals": _BOX,
+    "GET /v1/policy": Right(Of.CALLER),
+    "PUT /v1/policy": _CHANGE,
+    "GET /v1/policy/rulings": _ROW,
+    "POST /v1/privacy/try": Right(Of.PROFILE, "ask"),
+    "GET /v1/doctor": _BOX,
+    "POST /v1/doctor": _BOX,
+    "GET /v1/logs": _BOX,
+    "GET /v1/settings": _BOX,
+    "PATCH /v1/settings": _BOX,
     "GET /v1/privacy/exceptions": _TENANT,
     "POST /v1/privacy/exceptions": _TENANT,
     "DELETE /v1/privacy/exceptions/{word}": _TENANT,
@@ -153,6 +189,8 @@ async def for_person(
     person = await person_for(gateway, caller, user)
     action = action or right_of(request).action
     check_access(gateway.policy, caller, action, profile_of(person), user=person.user, consent=consent)
+    if request.method == "GET" and (part := _part_of(request)) not in OPEN_TO_ADMINS:
+        await note_reading(request, person, part or "profile")
     return gateway, person
 
 
@@ -193,11 +231,61 @@ async def reach(request: Request, row: R | None, user: str | None, param: str) -
         raise NotFound(f"no such {what} of this person (name the person: `user`)", param=param)
     resource: Resource = BOX if action == "ask" else exchange_of(Person(row.tenant, row.user or ""))
     check_access(gateway.policy, caller, action, resource, user=person.user if person else None)
+    if request.method == "GET":
+        what = param.removesuffix("_id")
+        await note_reading(request, Person(row.tenant, row.user or ""), what, request.path_params.get(param, ""))
     return row
 
 
 def sees_texts(caller: Caller) -> bool:
     """Operators see figures alone."""
+    return caller.role is not Role.OPERATOR
+
+
+REASON: Final = "x-netgpt-reason"
+"""Header, percent-encoded where it is not plain: why another person's texts are read. Or `reason` in the query."""
+LONGEST_REASON: Final = 500
+LEAST_REASON: Final = 5
+"""Characters."""
+OPEN_TO_ADMINS: Final = ("readings", "consents", "keys")
+"""Parts of a profile in which no text of the person's is."""
+
+
+def _part_of(request: Request) -> str:
+    """Which part of a profile the path names: "examples"; empty: the profile itself."""
+    path = str(request.scope["route"].path_format)
+    return path.partition("{user}")[2].strip("/").partition("/")[0]
+
+
+def is_own(caller: Caller, person: Person) -> bool:
+    """Whether it reads this person's texts as that person, or as the application that speaks for them; not so an
+    admin's key that names somebody else. Who owns the box without a key reads its files anyway."""
+    reads_others = caller.role is Role.ADMIN and caller.key_id is not None
+    return not reads_others or person == caller.person(None)
+
+
+async def note_reading(request: Request, person: Person, what: str, of: str = "") -> None:
+    """Before texts are shown: where they are another's, keep who reads what and why, for that person to see.
+
+    Raises PermissionDenied (`reason_needed`): no reason is given; StoreError: it cannot be kept, and nothing is shown.
+    """
+    gateway, caller = await authenticated(request)
+    if not sees_texts(caller) or is_own(caller, person):
+        return
+    given = unquote(request.headers.get(REASON, "")) or request.query_params.get("reason", "")
+    reason = " ".join(given.split())[:LONGEST_REASON]
+    if len(reason) < LEAST_REASON:
+        raise PermissionDenied(
+            f"these are another person's texts: say why you read them, in the header {REASON} ({LEAST_REASON} "
+            f"characters or more). {person.user} sees who read them, when and why",
+            code="reason_needed",
+            param="reason",
+        )
+    await gateway.store.readings.note(person, caller.key_id or "", what, of, reason)
+
+
+def names_people(caller: Caller) -> bool:
+    """Whether lists tell it whose a row is: not operators, who see figures of people and not who they are."""
     return caller.role is not Role.OPERATOR
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
-from browser import Opened, Said, chromium, opened
+from browser import Guarded, Opened, Said, chromium, opened
 from playwright.sync_api import Browser
 from serving import Served
 
@@ -37,3 +38,15 @@ def ada(browser: Browser, box: Served) -> Iterator[Opened]:
     """The console in a tab, as Ada."""
     with opened(browser, box, person="ada") as page:
         yield page
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    """A box with keys: Ada's, an operator's, an admin's."""
+    with FaultyCloud() as cloud, Served(tmp_path_factory.mktemp("guarded") / "keys", cloud=cloud) as served:
+        made = {"user": ("--user", "ada"), "operator": (), "admin": ()}
+        printed = {
+            role: served.netgpt("keys", "create", "--name", role, "--role", role, *more, "--json").stdout
+            for role, more in made.items()
+        }
+        yield Guarded(served, {role: json.loads(text)["secret"] for role, text in printed.items()})

@@ -103,8 +103,8 @@ def test_a_text_is_tried_against_the_rules_and_nothing_leaves(ada: Opened, box: 
     before = len(box.cloud.received)
     ada.go("privacy")
     ada.page.fill("#try", "Call Ada Lovelace on +44 20 7946 0018")
-    ada.page.click("button:has-text('Try')")
-    ada.page.wait_for_selector("h2:has-text('Would leave')")
+    ada.page.locator("section[aria-label='Try a text'] button.main").click()
+    ada.page.wait_for_selector("section[aria-label='Would leave']")
     assert "[PHONE_1]" in ada.page.locator(".two").inner_text() and len(box.cloud.received) == before
 
 
@@ -119,15 +119,16 @@ def test_a_person_forgets_themselves_after_a_question(browser: Browser, box: Ser
         eve.page.locator("dialog >> text=Cancel").click()
         assert len(box.get("/v1/exchanges?user=eve").json()["data"]) == 1
         eve.page.click("text=Forget me")
-        with eve.page.expect_response(lambda answer: answer.request.method == "DELETE"):
-            eve.page.locator("dialog button.main").click()
+        eve.page.locator("dialog button.main").click()
+        eve.page.wait_for_selector("[role=status]:has-text('eve is forgotten')")
     assert box.get("/v1/exchanges?user=eve").json()["data"] == []
 
 
 def test_the_box_page_says_what_works(ada: Opened) -> None:
     ada.go("box")
     text = ada.page.locator("main").inner_text()
-    assert "It can answer" in text and "netgpt/cloud" in text and "Machine" in text
+    assert "It can answer" in text and "Machine" in text
+    assert "netgpt/cloud" in (ada.page.locator("details:has-text('Names that programs')").text_content() or "")
 
 
 @pytest.mark.parametrize("width", [360, 1440])

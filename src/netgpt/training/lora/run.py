@@ -33,6 +33,8 @@ from netgpt.training.example import Example, digest_of
 from netgpt.training.lora.recipe import Recipe, TrainedAdapter
 
 MARKER: Final = "run.json"
+NOW: Final = "now.json"
+"""Beside the folders: how far the training is that the box runs, by the adapter's name (`netgpt.app.training`)."""
 
 
 class TrainingRun:
@@ -123,6 +125,9 @@ def drop_runs(folder: Path, digests: Collection[str]) -> list[str]:
         (each / MARKER).unlink(missing_ok=True)  # first: a training that runs sees it
         _delete(each)
         dropped.append(each.name)
+    with suppress(OSError):
+        if any(f"user-{digest[:12]}" in (folder / NOW).read_text(encoding="utf-8") for digest in digests):
+            (folder / NOW).unlink()
     return dropped
 
 

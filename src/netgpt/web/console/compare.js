@@ -26,6 +26,13 @@ export function compared(written, left, hidden) {
   return [marked(originals(written, pieces), known), marked(pieces, known)];
 }
 
+/** The words behind each placeholder, as far as both texts tell them. */
+export function behind(written, left, placeholders) {
+  const found = new Map();
+  for (const piece of originals(written, split(left, placeholders))) if (piece.of && !found.has(piece.of)) found.set(piece.of, piece.text);
+  return found;
+}
+
 function split(text, placeholders) {
   if (!placeholders.length) return [{ text }];
   const escaped = placeholders.map((each) => each.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));

@@ -33,7 +33,7 @@ export function table(caption, columns, rows, none = "Nothing yet.") {
   const cell = (tag, content, numeric) => h(tag, numeric ? { class: "n" } : {}, content);
   const head = columns.map(([title, numeric]) => h("th", { scope: "col", class: numeric ? "n" : null }, title));
   const body = rows.map((row) => h("tr", {}, row.map((content, at) => cell("td", content ?? "", columns[at][1]))));
-  return h("div", { class: columns.length > 4 ? "scroll wide" : "scroll", tabindex: "0", role: "region", "aria-label": caption },
+  return h("div", { class: columns.length > 4 ? "scroll wide" : "scroll", tabindex: "0", role: "group", "aria-label": caption },
     h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)));
 }
 
@@ -45,6 +45,22 @@ export function tell(text) {
   tell.timer = setTimeout(() => { place.textContent = ""; }, 6000);
 }
 
+/** A button that copies what `text()` gives, and says so. */
+export function copyButton(text, label) {
+  return h("button", { type: "button", class: "quiet", "aria-label": label, click: async () => {
+    try {
+      await navigator.clipboard.writeText(text());
+    } catch {  // not allowed, or no https: the old way
+      const area = h("textarea", { class: "skip" }, text());
+      document.body.append(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+    }
+    tell("Copied.");
+  } }, "Copy");
+}
+
 /** Ask for a yes; true where it was given. */
 export function confirmed(question, yes) {
   return new Promise((answered) => {
@@ -53,6 +69,20 @@ export function confirmed(question, yes) {
     dialog.oncancel = () => answered(false);
     fill(dialog, h("p", { id: "dialog-title" }, question), h("div", { class: "row" },
       h("button", { class: "main", click: () => end(true) }, yes), h("button", { click: () => end(false) }, "Cancel")));
+    dialog.showModal();
+  });
+}
+
+/** Ask for some words; null where none were given. */
+export function askedFor(question, label, { least = 1, yes = "Go on" } = {}) {
+  return new Promise((answered) => {
+    const dialog = document.getElementById("dialog");
+    const input = h("input", { id: "words", required: true, minlength: least, maxlength: 500, size: 34, autocomplete: "off" });
+    const end = (value) => { dialog.close(); answered(value); };
+    dialog.oncancel = () => answered(null);
+    fill(dialog, h("form", { submit: (event) => { event.preventDefault(); end(input.value.trim() || null); } },
+      h("p", { id: "dialog-title" }, question), h("p", {}, h("label", { for: "words" }, `${label} `), input),
+      h("div", { class: "row" }, h("button", { class: "main" }, yes), h("button", { type: "button", click: () => end(null) }, "Cancel"))));
     dialog.showModal();
   });
 }

@@ -1,30 +1,44 @@
 // Which page is shown, who is signed in, and what is said when something fails.
 
-import { call, session } from "./api.js";
-import { confirmed, fill, h, tell } from "./dom.js";
+import { asksForReasons, call, caller, session } from "./api.js";
+import { askedFor, confirmed, fill, h, tell } from "./dom.js";
 
-// Each page: its title, and whether it stands in the list at the top. `pages/NAME.js` exports `page({ id, signal })`.
+// Each page: its title, its group in the list at the top (none: links lead to it), and the operation of the API that it
+// is made of: who may not use that one does not see the page in the list. `pages/NAME.js` exports `page({ id, signal })`.
+const YOU = "Yours", PASSES = "What passes", BOX = "The box", WHO = "Who and how";
 const PAGES = {
-  chat: ["Chat", true],
-  live: ["Live", true],
-  exchange: ["Exchange", false],
-  privacy: ["Privacy", true],
-  box: ["Box", true],
-  me: ["Me", true],
+  chat: ["Chat", YOU, "POST /v1/chat/completions"],
+  me: ["Me", YOU, "GET /v1/profiles/{user}"],
+  overview: ["Overview", PASSES, "GET /v1/usage"],
+  live: ["Live", PASSES, "GET /v1/exchanges"],
+  reports: ["Reports", PASSES, "GET /v1/reports"],
+  exchange: ["Exchange", "", "GET /v1/exchanges/{exchange_id}"],
+  privacy: ["Privacy", PASSES, "GET /v1/receipts"],
+  box: ["Box", BOX, "GET /v1/signals"],
+  adapters: ["Adapters", BOX, "GET /v1/adapters"],
+  doctor: ["Doctor", BOX, "GET /v1/doctor"],
+  logs: ["Logs", BOX, "GET /v1/logs"],
+  keys: ["Keys", WHO, "GET /v1/keys"],
+  settings: ["Settings", WHO, "GET /v1/settings"],
+  keys: ["Keys", WHO, "GET /v1/keys"],
 };
-const main = document.getElementById("main");
+const main = document.getElementById("main"), person = document.getElementById("person");
 let leave = () => {};
 
 async function show(event) {
   leave();
   tell("");
-  const [, asked = "chat", id] = location.hash.split("/");
-  const name = Object.hasOwn(PAGES, asked) ? asked : "chat", [title] = PAGES[name];
-  document.title = `${title} - NetGPT`;
   const stop = new AbortController();
   leave = () => stop.abort();
-  fill(document.getElementById("nav"), Object.entries(PAGES).filter(([, [, listed]]) => listed).map(([each, [label]]) =>
-    h("a", { href: `#/${each}`, "aria-current": each === name ? "page" : null }, label)));
+  const who = await caller(), open = listed(who);
+  if (stop.signal.aborted) return;
+  const [, asked, id] = location.hash.split("/");
+  const name = Object.hasOwn(PAGES, asked) ? asked : open[0]?.[0] ?? "chat", [title] = PAGES[name];
+  document.title = `${title} - NetGPT`;
+  fill(document.getElementById("nav"), [...new Set(open.map(([, [, group]]) => group))].map((group) =>
+    h("span", { role: "group", "aria-label": group }, open.filter(([, page]) => page[1] === group).map(([each, [label]]) =>
+      h("a", { href: `#/${each}`, "aria-current": each === name ? "page" : null }, label)))));
+  person.placeholder = who?.user ?? "";
   fill(main, h("h1", {}, title), h("p", { class: "soft dots" }, "Loading"));
   try {
     const { page } = await import(`./pages/${name}.js`);
@@ -34,6 +48,11 @@ async function show(event) {
     if (!stop.signal.aborted) fill(main, h("h1", {}, title), failed(error));
   }
   if (event) main.focus({ preventScroll: true });  // a page that was asked for by its link: readers begin there
+}
+
+/** The pages of the list that the caller may open; chat alone where it is not known: there one signs in. */
+function listed(who) {
+  return Object.entries(PAGES).filter(([name, [, group, needs]]) => group && (who ? who.operations.includes(needs) : name === "chat"));
 }
 
 function failed(error) {
@@ -49,9 +68,8 @@ function signIn() {
     const before = session.key;
     session.key = key.value.trim();
     try {
-      await call("/v1/models");
+      await call("/v1/caller");
       dialog.close();
-      signed();
       await show();
     } catch (error) {
       session.key = before;
@@ -73,13 +91,13 @@ document.getElementById("sign").addEventListener("click", async () => {
   if (!session.key) return signIn();
   if (!(await confirmed("Sign out of this tab?", "Sign out"))) return;
   session.key = "";
-  signed();
   await show();
 });
-const person = document.getElementById("person");
 person.value = session.person;
 document.getElementById("who").addEventListener("submit", (event) => { event.preventDefault(); person.blur(); });
 person.addEventListener("change", () => { session.person = person.value.trim(); show(); });
+asksForReasons((words) => askedFor(`${words[0].toUpperCase()}${words.slice(1)}.`, "Why", { least: 5, yes: "Read" }));
 addEventListener("hashchange", show);
+addEventListener("signed", signed);
 signed();
 show();

@@ -1,118 +1,219 @@
-// A conversation: the answer as it comes, and at each answer what the box did with the question.
+// A conversation: the answer as it comes, and at each answer what the box did with the question; one's earlier ones.
 
-import { call, chat, mine, session } from "../api.js";
-import { fill, h, tell } from "../dom.js";
+import { call, chat, forPerson, mine, session } from "../api.js";
+import { fill, h, tell, when } from "../dom.js";
+import { proposal, proposed } from "../proposals.js";
+import { turnOf } from "../turn.js";
+import { follow } from "./live.js";
 
-const conversation = { id: crypto.randomUUID?.() ?? String(Math.random()), messages: [], turns: [] };
+const talk = {};  // goes on while another page is shown
+let heard = () => {};  // called when a turn has ended
+const NOT_ELSEWHERE = ["edge", "detector", "store", "encoder", "relevance"];
+const LATER_MS = [700, 2500, 6000], POLL_MS = 1500;
+const NO_FILES = "Files and pictures are not taken here: what is in them cannot be checked before it leaves. Copy the words that matter, and paste them.";
 
-export async function page({ signal }) {
-  const models = (await call("/v1/models", { signal })).data.map((model) => model.id);
-  const log = h("div", { role: "log", "aria-label": "Conversation" }, conversation.turns);
-  const text = h("textarea", { rows: 3, id: "ask", "aria-label": "Your question", placeholder: "Ask in your own words; what is private is hidden before anything leaves." });
-  const model = h("select", { "aria-label": "Who answers" }, models.map((id) => h("option", { value: id, selected: id === "netgpt" }, id)));
-  const send = h("button", { class: "main" }, "Ask"), stop = h("button", { type: "button", disabled: true }, "Stop");
-  const form = h("form", { class: "card" }, text,
-    h("div", { class: "row" }, model, send, stop, h("button", { type: "button", click: () => anew(log) }, "New conversation")));
-  let asking = null;
+/** Begin anew: as this person, with this key. `id`: of a conversation to go on with. */
+function begin(id = crypto.randomUUID?.() ?? String(Math.random()), messages = []) {
+  talk.asking?.abort();
+  Object.assign(talk, { id, messages, person: session.person, key: session.key, asking: null, known: new Set(),
+    log: h("div", { role: "log", "aria-label": "Conversation" }) });
+}
+
+export async function page({ id, signal }) {
+  if (!talk.log || talk.person !== session.person || talk.key !== session.key) begin();
+  const [models, facts] = await Promise.all([call("/v1/models", { signal }), proposed(signal), id && id.split(" ")[0] !== talk.id ? reopen(id, signal) : null]);
+  for (const each of facts) talk.known.add(each.id);
+  const form = asking(models.data.map((model) => model.id).filter((name) => !name.includes("/embed"))), now = h("div", { role: "status" });
+  const look = async () => fill(now, await whoAnswers(signal));
+  look().catch(() => {});
+  follow(signal, look, 5000);
+  return h("div", { class: "beside" }, earlier(signal),
+    h("section", { "aria-label": "This conversation" }, talk.log, now, form,
+      facts.length ? h("p", { class: "small" }, h("a", { href: "#/me" }, `${facts.length} proposed ${facts.length === 1 ? "fact waits" : "facts wait"} for your yes or no.`)) : null,
+      await waiting(signal)));
+}
+
+function asking(models) {
+  const text = h("textarea", { rows: 3, id: "ask", "aria-label": "Your question", "aria-describedby": "keys", placeholder: "Ask in your own words; what is private is hidden before anything leaves." });
+  const names = { netgpt: "the box decides", "netgpt/edge": "on the box only", "netgpt/cloud": "the cloud" };
+  const model = h("select", { "aria-label": "Who answers" }, models.map((id) => h("option", { value: id, selected: id === "netgpt" }, names[id] ?? id)));
+  const send = h("button", { class: "main" }, "Ask"), stop = h("button", { type: "button", click: () => talk.asking?.abort() }, "Stop");
+  const note = h("p", { class: "bad small", role: "alert" });
+  const busy = () => { send.disabled = Boolean(talk.asking); stop.disabled = !talk.asking; };
   const ask = async (event) => {
     event.preventDefault();
     const words = text.value.trim();
-    if (!words || asking) return;
+    if (!words || talk.asking) return;
     text.value = "";
-    asking = new AbortController();
-    send.disabled = true; stop.disabled = false;
-    await turn(log, words, model.value, asking.signal);
-    asking = null;
-    send.disabled = false; stop.disabled = true;
-    text.focus();
+    note.textContent = "";
+    const done = turn(words, model.value, (again) => { text.value = again; text.focus(); });
+    busy();
+    await done;
+    busy();
+    if (text.isConnected && document.activeElement === document.body) text.focus();
   };
-  form.addEventListener("submit", ask);
-  stop.addEventListener("click", () => asking?.abort());
+  const refuse = (event, files) => {
+    if (!files?.length) return;
+    event.preventDefault();
+    note.textContent = NO_FILES;
+  };
   text.addEventListener("keydown", (event) => { if (event.key === "Enter" && !event.shiftKey && !event.isComposing) ask(event); });
-  signal.addEventListener("abort", () => asking?.abort());
-  return [log, form, await proposals()];
+  const anew = () => { begin(); if (location.hash.startsWith("#/chat/")) location.hash = "#/chat"; else dispatchEvent(new HashChangeEvent("hashchange")); };
+  const form = h("form", { class: "card ask", submit: ask, dragover: (event) => event.preventDefault(), drop: (event) => refuse(event, event.dataTransfer?.files),
+    paste: (event) => refuse(event, event.clipboardData?.files), keydown: (event) => { if (event.key === "Escape") talk.asking?.abort(); } },
+  text, h("div", { class: "row" }, model, send, stop, h("button", { type: "button", click: anew }, "New conversation")), note,
+  h("p", { class: "small soft", id: "keys" }, "Enter asks, Shift+Enter begins a line, Escape stops."));
+  busy();
+  return form;
 }
 
-function anew(log) {
-  Object.assign(conversation, { id: crypto.randomUUID?.() ?? String(Math.random()), messages: [], turns: [] });
-  fill(log);
-}
-
-async function turn(log, words, model, signal) {
-  const answer = h("div", { class: "text" }), foot = h("div", { class: "small soft" }, h("span", { class: "dots" }, "thinking"));
-  const box = h("div", { class: "turn box card" }, answer, foot), you = h("div", { class: "turn you card text" }, words);
-  conversation.turns.push(you, box);
-  log.append(you, box);
-  box.scrollIntoView({ block: "nearest" });
-  conversation.messages.push({ role: "user", content: words });
-  let told = {}, whole = "";
+async function turn(words, model, again) {
+  const mine_ = talk.log, shown = turnOf(words), { messages } = talk;
+  const stopping = talk.asking = new AbortController(), question = { role: "user", content: words };
+  mine_.append(...shown.nodes);
+  mine_.setAttribute("aria-busy", "true");
+  shown.thinking();
+  shown.nodes[1].scrollIntoView({ block: "nearest" });
+  let told = {}, ended = "";
   try {
-    const body = { model, messages: conversation.messages, netgpt: { conversation: conversation.id, explain: true } };
+    const body = { model, messages: [...messages, question], netgpt: { conversation: talk.id, explain: true, may_wait: model === "netgpt" } };
     if (session.person) body.user = session.person;
-    for await (const chunk of chat(body, signal)) {
-      for (const choice of chunk.choices ?? []) whole += choice.delta?.content ?? "";
-      answer.textContent = whole;
+    for await (const chunk of chat(body, stopping.signal)) {
       told = { ...told, ...chunk.netgpt };
+      for (const choice of chunk.choices ?? []) {
+        shown.add(choice.delta?.content ?? "");
+        ended = choice.finish_reason ?? ended;
+      }
     }
-    conversation.messages.push({ role: "assistant", content: whole });
-    fill(foot, about(told), rating(told.exchange));
+    shown.end(told, ended === "length" ? h("p", { class: "note" }, "Cut here: it is as long as an answer may be. Ask to go on.") : null);
   } catch (error) {
-    if (whole) conversation.messages.push({ role: "assistant", content: whole }); else conversation.messages.pop();
-    fill(foot, h("span", { class: error.name === "AbortError" ? "soft" : "bad", role: "alert" },
-      error.name === "AbortError" ? "stopped" : error.message), told.exchange ? about(told) : null);
+    if (error.waiting) keptBack(shown, error, words, messages);
+    else shown.end(told, broken(error, shown.whole), retry(words, again));
+  }
+  if (shown.whole) messages.push(question, { role: "assistant", content: shown.whole });
+  if (talk.asking === stopping) talk.asking = null;
+  mine_.removeAttribute("aria-busy");
+  heard();
+  if (shown.whole) for (const later of LATER_MS) setTimeout(() => newFacts(shown).catch(() => {}), later);
+}
+
+function broken(error, whole) {
+  if (error.name === "AbortError") return h("p", { class: "note", role: "alert" }, whole ? "Stopped by you: this is not the whole answer." : "Stopped by you before the first word.");
+  return h("p", { class: "bad", role: "alert" }, whole ? `Cut here, this is not the whole answer: ${error.message}` : error.message);
+}
+
+const retry = (words, again) => h("div", {}, h("button", { type: "button", class: "quiet", click: () => again(words) }, "Ask this again"));
+
+/** Nobody can answer now: the question is kept, and its answer filled in when it comes. */
+function keptBack(shown, { waiting: id, message }, words, messages) {
+  const path = `/v1/waiting/${encodeURIComponent(id)}`;
+  const say = () => shown.end({}, h("p", { class: "note" }, `Waiting: ${message}. The question is kept, sealed, and sent once when somebody can answer.`), cancelling(path, id, () => {
+    clearInterval(timer);
+    shown.end({}, h("p", { class: "note" }, "Not sent: you took it back."));
+  }));
+  const timer = setInterval(async () => {
+    try {
+      const found = await call(forPerson(path));
+      if (["waiting", "sending"].includes(found.status)) return;
+      clearInterval(timer);
+      const answer = found.answer?.choices?.[0]?.message?.content;
+      if (answer) {
+        shown.add(answer);
+        messages.push({ role: "user", content: words }, { role: "assistant", content: answer });
+      }
+      shown.end(found.answer?.netgpt ?? {}, answer ? null : h("p", { class: "bad" }, found.error?.message ?? `It ended: ${found.status}.`));
+    } catch { /* asked again */ }
+  }, POLL_MS);
+  say();
+}
+
+const cancelling = (path, id, done) => h("button", { type: "button", class: "quiet", "aria-label": `Take back the question ${id}`, click: async () => {
+  try {
+    await call(forPerson(path), { method: "DELETE" });
+    done();
+  } catch (error) {
+    tell(error.message);
+  }
+} }, "Take it back");
+
+async function newFacts(shown) {
+  for (const each of await proposed()) {
+    if (talk.known.has(each.id)) continue;
+    talk.known.add(each.id);
+    shown.below(proposal(each));
   }
 }
 
-function about(told) {
-  const { explain = {} } = told, hidden = explain.hidden ?? [], facts = explain.facts ?? [];
-  const kept = told.route === "edge";
-  return [
-    h("div", {}, h("strong", { class: kept ? "edge" : "cloud" }, kept ? "answered on the box" : `answered by ${told.arm}`), ` · ${told.reason}`,
-      told.confidence ? ` · believed to ${Math.round(told.confidence.chance * 100)} %` : ""),
-    facts.length ? h("div", {}, "completed with: ", facts.map((fact) => fact.text).join("; ")) : null,
-    h("div", {}, kept && !explain.outbound ? "nothing left · " : `${hidden.length} hidden · `,
-      h("a", { href: `#/exchange/${told.exchange}` }, "what left, and why")),
-  ];
+/** Questions of before that still wait. Those answered meanwhile are among the earlier conversations. */
+async function waiting(signal) {
+  let rows = [];
+  try {
+    rows = (await call(forPerson("/v1/waiting?limit=50"), { signal })).data.filter((row) => ["waiting", "sending"].includes(row.status));
+  } catch { /* not this key's */ }
+  return rows.map((row) => {
+    const line = h("p", { class: "card small" }, `A question of ${when(row.created)} waits to be answered; it is found among the earlier conversations then. `);
+    line.append(cancelling(`/v1/waiting/${encodeURIComponent(row.id)}`, row.id, () => line.remove()));
+    return line;
+  });
 }
 
-function rating(id) {
-  if (!id) return null;
-  const rate = async (value) => {
-    try {
-      await call("/v1/feedback", { method: "POST", body: { exchange: id, rating: value, ...(session.person ? { user: session.person } : {}) } });
-      tell(value > 0 ? "Thank you: noted as good." : "Noted as bad.");
-    } catch (error) {
-      tell(error.message);
-    }
-  };
-  return h("div", { class: "row" }, h("button", { click: () => rate(1), "aria-label": "A good answer" }, "Good"),
-    h("button", { click: () => rate(-1), "aria-label": "A bad answer" }, "Bad"));
+/** Who can be asked now, where not everybody can. */
+async function whoAnswers(signal) {
+  const { parts } = await (await fetch("/readyz", { signal })).json();
+  const others = Object.entries(parts).filter(([name, { ok, detail }]) => !NOT_ELSEWHERE.includes(name) && (ok || name !== "cloud" || !detail?.startsWith("no ")));
+  const away = others.every(([, { ok, detail }]) => !ok || detail?.includes("half-open")), edge = parts.edge?.ok;
+  if (edge && (!away || !others.length)) return null;
+  const says = !edge && away ? "Nobody can answer now. A question waits until somebody can."
+    : !edge ? "The model on the box does not answer now: what may leave goes to the cloud, made safe." : "The cloud is away: the box answers now, as well as it can.";
+  return h("p", { class: "note small" }, says);
 }
 
-/** What was said in passing, and may be kept as a fact. */
-export async function proposals() {
-  const place = h("div");
-  const draw = async () => {
-    let found = [];
+/** `link`: the conversation's id and its last exchange, by which one of long ago is found. */
+async function reopen(link, signal) {
+  const [id, exchange] = link.split(" "), path = `${mine()}/conversations/${encodeURIComponent(id)}`;
+  const found = await call(path, { signal }).catch((error) => {
+    if (error.status !== 404 || !exchange) throw error;
+    return call(`${path}?exchange=${encodeURIComponent(exchange)}`, { signal });
+  });
+  begin(id, found.messages.map(({ netgpt, ...message }) => message));
+  const { messages } = found;
+  messages.forEach((message, at) => {
+    if (message.role !== "user") return;
+    const next = messages[at + 1]?.role === "assistant" ? messages[at + 1] : null;
+    const shown = turnOf(textOf(message)), told = next?.netgpt ?? {};
+    if (next) shown.add(textOf(next));
+    const cut = told.partial || ["failed", "cancelled"].includes(told.status);
+    shown.end(told, cut ? h("p", { class: "note" }, told.status === "cancelled" ? "Stopped: this is not the whole answer." : "Cut here: this is not the whole answer.") : null);
+    talk.log.append(...shown.nodes);
+  });
+}
+
+const textOf = ({ content }) => (typeof content === "string" ? content : (content ?? []).map((part) => part.text ?? `[${part.type}]`).join("\n"));
+
+/** One's earlier conversations, read when they are asked for; on wide pages at once. */
+function earlier(signal) {
+  const list = h("div"), more = h("button", { type: "button", class: "quiet", hidden: true, click: () => draw(next) }, "Older");
+  const names = new Set();
+  let next = null;
+  const draw = async (before) => {
+    more.hidden = true;
     try {
-      found = (await call(`${mine()}/proposals`)).data;
-    } catch { /* not this key's: then there is nothing to show */ }
-    fill(place, found.length ? h("h2", {}, "Keep this as a fact?") : null, found.map((each) => h("div", { class: "card" },
-      h("p", {}, h("strong", {}, each.text), h("span", { class: "soft" }, ` (${each.kind})`)),
-      h("p", { class: "small soft" }, each.question ?? "", each.words ? ` You wrote: "${each.words}"` : ""),
-      h("div", { class: "row" },
-        h("button", { class: "main", click: () => decide(each.id, "POST", "kept") }, "Keep"),
-        h("button", { click: () => decide(each.id, "DELETE", "dropped") }, "No")))));
-  };
-  const decide = async (id, method, what) => {
-    try {
-      await call(`${mine()}/proposals/${encodeURIComponent(id)}`, { method });
-      tell(`The fact was ${what}.`);
+      const found = await call(`${mine()}/conversations?limit=30${before ? `&before=${encodeURIComponent(before)}` : ""}`, { signal });
+      if (!before) { names.clear(); fill(list); }
+      for (const each of found.data.filter(({ id }) => !names.has(id))) {
+        names.add(each.id);
+        list.append(h("p", {}, h("a", { href: `#/chat/${encodeURIComponent(`${each.id} ${each.exchange}`)}`, "aria-current": each.id === talk.id ? "true" : null }, each.title || "(no words)"),
+          h("br"), h("span", { class: "small soft" }, `${when(each.last)} · ${each.questions} ${each.questions === 1 ? "question" : "questions"}`)));
+      }
+      if (!names.size) fill(list, h("p", { class: "soft small" }, "None yet, or the box keeps no texts (store.keep_text)."));
+      next = found.next;
+      more.hidden = !next;
     } catch (error) {
-      tell(error.message);
+      if (!signal.aborted) fill(list, h("p", { class: "soft small" }, error.message));
     }
-    await draw();
   };
-  await draw();
-  return place;
+  const wide = matchMedia("(min-width: 1000px)").matches;
+  const details = h("details", { class: "card history", open: wide, toggle: () => { if (details.open) draw(null); } }, h("summary", {}, "Earlier conversations"), list, more);
+  heard = () => { if (details.open && !signal.aborted) draw(null); };
+  return details;
 }

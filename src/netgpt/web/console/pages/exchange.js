@@ -1,69 +1,93 @@
-// One exchange: what was written beside what left, what was found, the receipt, the decision, and where the time went.
+// One exchange: what was written beside what left, what was found, the receipt, the decision and what if, where the time went.
 
 import { call, forPerson } from "../api.js";
 import { waterfall } from "../charts.js";
-import { colourOf, compared, textOf } from "../compare.js";
-import { h, json, ms, table, tell, when } from "../dom.js";
+import { behind, colourOf, compared, textOf } from "../compare.js";
+import { copyButton, h, json, table, tell, when } from "../dom.js";
+import { whatIf } from "../whatif.js";
+import { missed, noFind } from "../wrong.js";
 
 export async function page({ id, signal }) {
   const found = await call(forPerson(`/v1/exchanges/${encodeURIComponent(id)}`), { signal });
-  const receipt = found.outbound ? await receiptOf(id, signal) : null;
+  const [receipt, weighed] = await Promise.all([receiptOf(found, signal), whatIf(id, signal)]);
   return [
     h("p", {}, `${when(found.received)} · `, h("strong", { class: found.route === "edge" ? "edge" : "cloud" }, found.arm || found.route),
       ` · ${found.reason ?? ""}`, found.error ? h("span", { class: "bad" }, ` · ${found.error.message ?? found.status}`) : null),
     found.note ? h("p", { class: "note" }, found.note) : null,
-    found.request ? beside(found) : h("p", { class: "note" }, "This key sees figures, not texts."),
-    found.hidden?.length ? finds(found) : null,
-    receipt, found.decision ? decision(found) : null,
+    found.request ? await beside(found, signal) : h("p", { class: "note" }, "This key sees figures, not texts."),
+    found.hidden?.length ? await finds(found) : null,
+    receipt ? proof(receipt) : null, h("h2", {}, "The decision"), decision(found), weighed,
     h("h2", {}, "Where the time went"), h("div", { class: "card" }, waterfall(found.timings_ms ?? {})),
+    found.adapters?.length ? h("p", {}, `Adapters that had a part: ${found.adapters.join(", ")}.${found.adapter_note ? ` ${found.adapter_note}` : ""}`) : h("p", { class: "soft small" }, "No adapter had a part in it."),
+    bodies(found, receipt),
     h("details", {}, h("summary", {}, "Everything, as it is kept"), json(found)),
   ];
 }
 
-function beside(found) {
+async function beside(found, signal) {
   const left = found.outbound?.messages ?? [], written = found.messages ?? found.request.messages;
   const pairs = written.map((message, at) => {
     const [mine, theirs] = left[at] ? compared(textOf(message), textOf(left[at]), found.hidden ?? []) : [[textOf(message)], null];
     return [h("p", { class: "small soft" }, message.role), mine, theirs];
   });
   const answer = found.answer?.choices?.[0]?.message;
+  const away = h("section", { class: "card", "aria-label": "What left" }, h("h2", {}, found.outbound ? `What left, to ${found.destination}` : "Nothing left"),
+    found.outbound ? pairs.map(([role, , theirs]) => [role.cloneNode(true), h("div", { class: "text" }, theirs ?? "")])
+      : h("p", {}, found.kept_because ?? "it was answered on the box"));
   return [
     h("div", { class: "two" },
-      h("section", { class: "card", "aria-label": "What was written" }, h("h2", {}, "What was written"), pairs.map(([role, mine]) => [role, h("div", { class: "text" }, mine)])),
-      h("section", { class: "card", "aria-label": "What left" }, h("h2", {}, found.outbound ? `What left, to ${found.destination}` : "Nothing left"),
-        found.outbound ? pairs.map(([role, , theirs]) => [role.cloneNode(true), h("div", { class: "text" }, theirs ?? "")])
-          : h("p", {}, found.kept_because ?? "it was answered on the box"))),
+      h("section", { class: "card", "aria-label": "What was written" }, h("h2", {}, "What was written"), pairs.map(([role, mine]) => [role, h("div", { class: "text" }, mine)])), away),
+    found.outbound ? await missed(found.id, away, signal) : null,
     found.facts?.length ? h("p", {}, "Completed with: ", found.facts.map((fact) => `${fact.text} (${fact.source})`).join("; ")) : null,
     answer ? [h("h2", {}, "The answer"), h("div", { class: "card text" }, textOf(answer))] : null,
   ];
 }
 
-function finds(found) {
-  return [h("h2", {}, "What was hidden"), table("What was hidden", [["in its place"], ["kind"], ["found by"], ["allowed by the rule"], ["times", true]],
-    found.hidden.map((each) => [h("mark", { class: colourOf(each.kind) }, each.placeholder), each.kind, each.rule, each.policy_rule, String(each.count ?? 1)])),
+async function finds(found) {
+  const placeholders = found.hidden.map((each) => each.placeholder), words = new Map();
+  (found.messages ?? found.request?.messages ?? []).forEach((message, at) => {
+    const left = found.outbound?.messages?.[at];
+    if (left) for (const [placeholder, text] of behind(textOf(message), textOf(left), placeholders)) if (!words.has(placeholder)) words.set(placeholder, text);
+  });
+  const rows = await Promise.all(found.hidden.map(async (each) => [h("mark", { class: colourOf(each.kind) }, each.placeholder), each.kind, each.rule, each.policy_rule, String(each.count ?? 1),
+    await noFind(found.id, each, words.get(each.placeholder))]));
+  return [h("h2", {}, "What was hidden"), table("What was hidden", [["in its place"], ["kind"], ["found by"], ["allowed by the rule"], ["times", true], ["was it wrong?"]], rows),
     found.generalised?.length ? h("p", {}, "Left in a coarser form: ", found.generalised.map((each) => `${each.kind}: ${each.was} as ${each.now}`).join("; ")) : null];
 }
 
-async function receiptOf(id, signal) {
-  let receipt;
+async function receiptOf(found, signal) {
+  if (!found.outbound && !found.left_bytes) return null;
   try {
-    receipt = await call(forPerson(`/v1/receipts/${encodeURIComponent(id)}`), { signal });
+    return await call(forPerson(`/v1/receipts/${encodeURIComponent(found.id)}`), { signal });
   } catch {
     return null;
   }
-  const proof = h("span", { class: "soft" }, "not checked yet");
+}
+
+function proof(receipt) {
+  const told = h("span", { class: "soft" }, "not checked yet");
   const check = async () => {
     const good = receipt.account ? (await sha256(canonical(receipt.account))) === receipt.commitment : null;
     const same = receipt.content && receipt.account?.sha256 ? (await sha256(receipt.content)) === receipt.account.sha256 : null;
     const fine = good !== false && same !== false && (good || same);
-    proof.className = fine ? "edge" : "bad";
-    proof.textContent = fine ? "the receipt's account and the bytes that left belong together" : good === null ? "nothing to check: it was erased" : "DOES NOT FIT";
-    tell(proof.textContent);
+    told.className = fine ? "edge" : "bad";
+    told.textContent = fine ? "the receipt's account and the bytes that left belong together" : good === null ? "nothing to check: it was erased, or is not for this key" : "DOES NOT FIT";
+    tell(told.textContent);
   };
+  const line = (name, value) => (value ? [h("dt", {}, name), h("dd", {}, value)] : null);
   return [h("h2", {}, "The receipt"), h("div", { class: "card" },
     h("p", {}, `${receipt.id} · ${receipt.bytes} bytes to ${receipt.destination} (${receipt.model}) · ${when(receipt.time)} · ${receipt.outcome ?? ""}`),
-    h("div", { class: "row" }, h("button", { click: check }, "Check it here"), proof),
-    h("details", {}, h("summary", {}, "The exact bytes"), h("pre", { tabindex: "0" }, receipt.content ?? "erased")))];
+    h("div", { class: "row" }, h("button", { click: check }, "Check it here"), told),
+    h("details", {}, h("summary", {}, "Its place in the chain"), h("dl", {}, line("This receipt", receipt.hash), line("The one before", receipt.previous), line("Commits to", receipt.commitment))))];
+}
+
+/** What was asked, left and answered, as it was, each to be copied. */
+function bodies(found, receipt) {
+  const left = receipt?.content ?? (found.outbound ? JSON.stringify(found.outbound, null, 1) : "");
+  const shown = [["Asked", found.request && JSON.stringify(found.request, null, 1)], [receipt?.content ? "Left, byte for byte" : "Left", left], ["Answered", found.answer && JSON.stringify(found.answer, null, 1)]];
+  const all = shown.filter(([, text]) => text);
+  return all.length ? [h("h2", {}, "The bodies"), all.map(([name, text]) => h("details", {}, h("summary", {}, name),
+    h("p", {}, copyButton(() => text, `Copy: ${name}`)), h("pre", { tabindex: "0" }, text)))] : null;
 }
 
 /** JSON with sorted keys and no spaces, as the commitment is made. */
@@ -79,10 +103,7 @@ async function sha256(text) {
 }
 
 function decision(found) {
-  const { expected = [], counterfactual, reason, rule, weights } = found.decision;
-  return [h("h2", {}, "The decision"), h("div", { class: "card" }, h("p", {}, `${reason} (rule: ${rule}${weights ? `, weights: ${weights}` : ""})`),
-    counterfactual ? h("p", {}, `What would have changed it: ${counterfactual}`) : null,
-    table("What each target was expected to give", [["target"], ["will do", true], ["time", true], ["cost", true], ["exposed", true], ["value", true], ["ruled out by"]],
-      expected.map((each) => [each.arm, `${Math.round(each.p_ok * 100)} %`, ms(each.latency_s * 1000), String(each.cost), `${Math.round(each.exposure * 100)} %`,
-        each.value.toFixed(2), each.ruled_out ?? ""]), "None was weighed."))];
+  if (!found.decision) return h("p", {}, found.reason ?? "");
+  const { counterfactual, reason, rule, weights } = found.decision;
+  return [h("p", {}, `${reason} (rule: ${rule}${weights ? `, weights: ${weights}` : ""})`), counterfactual ? h("p", {}, `What would have changed it: ${counterfactual}`) : null];
 }

@@ -1,29 +1,41 @@
-"""`netgpt doctor`: what works here, what does not, and the cure."""
+"""What works here, what does not, and the cure: for `netgpt doctor`, and for the gateway that runs."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
-import ssl
 import sys
 import time
-from collections.abc import Callable, Coroutine
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
-from importlib import metadata
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from importlib import import_module, metadata
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 
-import typer
-
-from netgpt.cli.common import json_option, opened, print_json, print_table, reports_errors, run
 from netgpt.errors import NetGPTError
-from netgpt.settings import Settings, load_settings
+from netgpt.registry import BUILT_IN, PluginRegistry
+from netgpt.settings import Settings
 from netgpt.settings.sections import Cloud
 from netgpt.types import EDGE, display_name
 
 if TYPE_CHECKING:
+    from netgpt.app.gateway import Gateway
     from netgpt.privacy.detector import Detector
     from netgpt.store.store import Store
+
+
+log = logging.getLogger(__name__)
+
+PLUGGED: Final = {
+    "detector": "netgpt.privacy.registry:DETECTORS",
+    "stage": "netgpt.stages:STAGES",
+    "signal": "netgpt.routing.signals:SIGNALS",
+    "recipe": "netgpt.training.recipes:RECIPES",
+    "model source": "netgpt.models.catalog:BUNDLED",
+}
+"""Sort of plug-in -> its registry."""
+Row = dict[str, str]
 
 
 class CheckResult(NamedTuple):
@@ -33,77 +45,86 @@ class CheckResult(NamedTuple):
     detail: str
 
 
-@reports_errors
-def doctor(
-    try_cloud: bool = typer.Option(
-        False, "--try-cloud", help="Ask each model elsewhere one short question, to try key, model and address."
-    ),
-    as_json: bool = json_option,
-) -> None:
-    """Look at everything that NetGPT needs and say what is wrong. Exit code 1 when something is."""
-    findings = run(_examine(try_cloud))
-    rows = [(what, *found) for what, found in findings.items()]
-    if as_json:
-        print_json([dict(zip(("what", "state", "detail"), row, strict=True)) for row in rows])
-    else:
-        print_table(["what", "state", "detail"], rows)
-    raise typer.Exit(1 if any(found.state == "wrong" for found in findings.values()) else 0)
+class BoxCheck(Protocol):
+    """One look at a box: at its settings and home, and at the gateway in this process where one runs."""
+
+    def __call__(self, settings: Settings, here: Gateway | None = None) -> Coroutine[Any, Any, CheckResult]: ...
 
 
-async def _examine(try_cloud: bool) -> dict[str, CheckResult]:
+LONGEST_S: Final = 30.0
+"""No check takes longer, in seconds."""
+
+
+async def examine(
+    settings: Settings, here: Gateway | None = None, checks: Mapping[str, BoxCheck] | None = None
+) -> AsyncIterator[tuple[str, CheckResult]]:
+    """Each thing that NetGPT needs, with what was found, one after the other."""
     versions = f"netgpt {metadata.version('netgpt')}, Python {sys.version.split()[0]}, {sys.platform}"
-    findings = {"versions": CheckResult("ok", versions)}
+    yield "versions", CheckResult("ok", versions)
+    yield "settings", CheckResult("ok", f"home {settings.home}")
+    for name, check in (CHECKS if checks is None else checks).items():
+        if name != "upstreams" or settings.upstreams:
+            yield name, await _found_by(check, settings, here)
+
+
+async def _found_by(check: BoxCheck, settings: Settings, here: Gateway | None) -> CheckResult:
+    """What a check finds. In a gateway that runs it ends in time, and an unforeseen failure is one row."""
     try:
-        settings = load_settings()
+        async with asyncio.timeout(LONGEST_S if here is not None else None):
+            return await check(settings, here)
     except NetGPTError as error:
-        return {**findings, "settings": CheckResult("wrong", error.message)}
-    findings["settings"] = CheckResult("ok", f"home {settings.home}")
-    for name, check in CHECKS.items():
-        try:
-            if name != "upstreams" or settings.upstreams:
-                findings[name] = await check(settings)
-        except NetGPTError as error:
-            findings[name] = CheckResult("wrong", error.message)
-    findings |= {
-        name: CheckResult("wrong", f"{fault}; so says the gateway that runs here")
-        for name, fault in (await _told_by_gateway(settings)).items()
-    }
-    return findings | (await try_clouds(settings) if try_cloud else {})
+        return CheckResult("wrong", error.message)
+    except TimeoutError:
+        return CheckResult("wrong", f"it took longer than {LONGEST_S:g} s: the machine is too busy, or something hangs")
+    except Exception as error:
+        if here is None:
+            raise
+        log.error("doctor: unforeseen %s", type(error).__name__)
+        return CheckResult("wrong", f"unforeseen {type(error).__name__}: `netgpt doctor` on the box tells more")
 
 
-async def _told_by_gateway(settings: Settings) -> dict[str, str]:
-    """What the owner has to mend, as calls of the gateway that runs here found out; nothing where none runs."""
-    import httpx
+@asynccontextmanager
+async def _store(settings: Settings, here: Gateway | None) -> AsyncIterator[Store]:
+    """The gateway's store, or one of our own."""
+    if here is not None:
+        yield here.store
+        return
+    from netgpt.store.store import open_store
 
-    from netgpt.cli.signals import own_address
-
-    cert = settings.server.tls_cert
+    store = open_store(settings)
     try:
-        verify: Any = ssl.create_default_context(cafile=cert) if cert is not None else True
-        async with httpx.AsyncClient(trust_env=False, timeout=2.0, verify=verify) as client:
-            parts = (await client.get(f"{own_address(settings)}/readyz")).json()["parts"]
-        told = {part: str(state["fault"]) for part, state in parts.items() if "fault" in state}
-    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
-    return {_row_of(part): fault for part, fault in told.items()}
+        yield store
+    finally:
+        await store.close()
 
 
-def _row_of(target: str) -> str:
+def row_of(target: str) -> str:
+    """The row of a target in what is found."""
     return {EDGE: "edge model", "cloud": "cloud"}.get(target, f"upstream {target}")
 
 
-async def try_clouds(settings: Settings) -> dict[str, CheckResult]:
+async def try_clouds(settings: Settings, here: Gateway | None = None) -> dict[str, CheckResult]:
     """Ask each model elsewhere one short question, sealed and with a receipt as any other; its answer is cut short."""
+    try:
+        async with _detector(settings, here) as detector, _store(settings, here) as store:
+            found = {each: await _answers(settings, each, detector, store) for each in settings.remotes}
+        return {row_of(target): each for target, each in found.items()}
+    except NetGPTError as error:
+        return {"cloud": CheckResult("wrong", f"it was not tried: {error.message}")}
+
+
+@asynccontextmanager
+async def _detector(settings: Settings, here: Gateway | None) -> AsyncIterator[Detector]:
+    """The gateway's detector, or one of our own, started."""
+    if here is not None and here.needs_detector:
+        yield here.detector
+        return
     from netgpt.app.factory import open_detector
 
     detector = open_detector(settings)
     try:
         await detector.start()
-        async with opened(settings) as store:
-            found = {each: await _answers(settings, each, detector, store) for each in settings.remotes}
-        return {_row_of(target): each for target, each in found.items()}
-    except NetGPTError as error:
-        return {"cloud": CheckResult("wrong", f"it was not tried: {error.message}")}
+        yield detector
     finally:
         await detector.close()
 
@@ -135,7 +156,7 @@ async def _answers(settings: Settings, target: str, detector: Detector, store: S
     return CheckResult("ok", f"it answered after {took_s:.1f} s: address, key and model {remote.model} are right")
 
 
-async def check_disk(settings: Settings) -> CheckResult:
+async def check_disk(settings: Settings, here: Gateway | None = None) -> CheckResult:
     """Whether there is room below the home folder."""
     folder = next(p for p in (settings.home, *settings.home.parents) if p.exists())
     free = shutil.disk_usage(folder).free
@@ -143,9 +164,9 @@ async def check_disk(settings: Settings) -> CheckResult:
     return CheckResult(state, f"{free / 1e9:.1f} GB free at {folder}")
 
 
-async def check_store(settings: Settings) -> CheckResult:
+async def check_store(settings: Settings, here: Gateway | None = None) -> CheckResult:
     """Whether the database can be written, and by whom it can be read."""
-    async with opened(settings) as store:
+    async with _store(settings, here) as store:
         keys, changed = await store.has_keys(), await store.key_faults()
         # A write: is the database free and writable?
         await store.delete_expired(datetime.now(UTC), 36_500, 36_500, 36_500)
@@ -163,9 +184,9 @@ def check_modes(settings: Settings) -> CheckResult:
     return CheckResult("ok", ", ".join(f"{path.name} {path.stat().st_mode & 0o777:o}" for path in here))
 
 
-async def check_key(settings: Settings) -> CheckResult:
+async def check_key(settings: Settings, here: Gateway | None = None) -> CheckResult:
     """Where the sealing key comes from, and whether a change of it is unfinished."""
-    async with opened(settings) as store:
+    async with _store(settings, here) as store:
         known = await store.sealing.info()
     if known.key_kind == "file" and len(known.key_ids) > 1:
         cut = f"{known.key_source}: a change of the key was cut; `netgpt store rotate` finishes it"
@@ -176,7 +197,7 @@ async def check_key(settings: Settings) -> CheckResult:
     return CheckResult("ok", source)
 
 
-async def check_policy(settings: Settings) -> CheckResult:
+async def check_policy(settings: Settings, here: Gateway | None = None) -> CheckResult:
     """Whether the rules in force can be read."""
     from netgpt.policy import Policy
 
@@ -186,9 +207,9 @@ async def check_policy(settings: Settings) -> CheckResult:
     return CheckResult("ok", rules.name)
 
 
-async def check_tls(settings: Settings) -> CheckResult:
+async def check_tls(settings: Settings, here: Gateway | None = None) -> CheckResult:
     """Whether callers and the clouds are reached over TLS."""
-    from netgpt.web.tls import server_tls
+    from netgpt.app.tls import server_tls
 
     context, remarks = server_tls(settings.server)
     if remarks:
@@ -202,11 +223,11 @@ async def check_tls(settings: Settings) -> CheckResult:
     return CheckResult("ok", "https" if context else f"plain http on {settings.server.host}")
 
 
-async def check_receipts(settings: Settings) -> CheckResult:
+async def check_receipts(settings: Settings, here: Gateway | None = None) -> CheckResult:
     """Whether the chain of receipts is whole, and is the one that was noted outside."""
     from netgpt.app.heads import head_faults
 
-    async with opened(settings) as store:
+    async with _store(settings, here) as store:
         checked = await store.receipts.verify()
         noted = await head_faults(store, settings.head_file)
     if noted:
@@ -216,23 +237,28 @@ async def check_receipts(settings: Settings) -> CheckResult:
     return CheckResult("ok", f"{checked.receipts} receipts, whole; head {str(checked.head)[:24]}")
 
 
-async def check_adapters(settings: Settings) -> CheckResult:
+async def check_adapters(settings: Settings, here: Gateway | None = None) -> CheckResult:
     """Whether adapters and the list of weights are as this box wrote them."""
+    async with _store(settings, here) as store:
+        found = await asyncio.to_thread(_compared, settings, store)
+    if isinstance(found, dict):
+        return CheckResult("wrong", f"{'; '.join(f'{id} {what}' for id, what in found.items())}: `netgpt store check`")
+    return CheckResult("ok", f"{found} adapters, as this box wrote them")
+
+
+def _compared(settings: Settings, store: Store) -> dict[str, str] | int:
+    """What was changed by others, else how many adapters are here. It reads all of them."""
     from netgpt.adapters.registry import Registry, shipped_adapters
     from netgpt.app.capability import ProfileFile
     from netgpt.models.catalog import Catalog
 
-    async with opened(settings) as store:
-        registry = Registry(settings.adapters_dir, shipped_adapters(), proof=store.files)
-        wrong = registry.tampered() | Catalog(settings.models_dir, store.files).tampered()
-        wrong |= ProfileFile(settings.home, store.files).tampered()
-        here = 0 if wrong else len(registry.list())
-    if wrong:
-        return CheckResult("wrong", f"{'; '.join(f'{id} {what}' for id, what in wrong.items())}: `netgpt store check`")
-    return CheckResult("ok", f"{here} adapters, as this box wrote them")
+    registry = Registry(settings.adapters_dir, shipped_adapters(), proof=store.files)
+    wrong = registry.tampered() | Catalog(settings.models_dir, store.files).tampered()
+    wrong |= ProfileFile(settings.home, store.files).tampered()
+    return dict(wrong) if wrong else len(registry.list())
 
 
-async def check_retention(settings: Settings) -> CheckResult:
+async def check_retention(settings: Settings, here: Gateway | None = None) -> CheckResult:
     """How long what is kept."""
     kept, learnt = settings.store, settings.training.keep_examples_days
     days = f"exchanges {kept.keep_exchanges_days:g}, maps {kept.keep_maps_days:g}, receipts {kept.keep_receipts_days:g}"
@@ -240,8 +266,11 @@ async def check_retention(settings: Settings) -> CheckResult:
     return CheckResult("ok", f"in days: {days}, examples {learnt:g}; texts are {texts}")
 
 
-async def check_edge(settings: Settings) -> CheckResult:
+async def check_edge(settings: Settings, here: Gateway | None = None) -> CheckResult:
     """Whether the model on the box answers: the built-in one is started for it."""
+    if here is not None and here.engine is not None:
+        health = here.edge.health()
+        return CheckResult("ok" if health.ok and not health.fault else "wrong", health.fault or health.detail)
     if settings.edge.base_url is not None:
         return await _connects("edge", Cloud(base_url=settings.edge.base_url))
     if settings.edge.is_off:
@@ -250,7 +279,7 @@ async def check_edge(settings: Settings) -> CheckResult:
     from netgpt.models.engine import Engine
 
     edge = settings.edge
-    async with opened(settings) as store:
+    async with _store(settings, here) as store:
         path = Catalog(settings.models_dir, store.files).resolve(edge.model)
     log = settings.home / "doctor-engine.log"
     engine = Engine(path, context_tokens=edge.context_tokens, slots=edge.slots, threads=edge.threads, log_path=log)
@@ -264,15 +293,15 @@ async def check_edge(settings: Settings) -> CheckResult:
     return CheckResult("ok", f"{path.name} answers after {took:.1f} s")
 
 
-async def check_models(settings: Settings) -> CheckResult:
+async def check_models(settings: Settings, here: Gateway | None = None) -> CheckResult:
     """Whether the model that answers on the box is meant for that, and what else is here."""
     from netgpt.models.found import look_for_models
     from netgpt.models.offers import NOT_FOR_ANSWERS
 
     found, remarks = await asyncio.to_thread(look_for_models, settings.models.found_in)
-    here = f"{len(found)} models of other programs are here: `netgpt models list`" if found else ""
+    others = f"{len(found)} models of other programs are here: `netgpt models list`" if found else ""
     passed = f"{len(remarks)} were passed over (it says why)" if remarks else ""
-    more = "; ".join(each for each in (here, passed) if each)
+    more = "; ".join(each for each in (others, passed) if each)
     if not answers_with_bundled(settings):
         return CheckResult("ok", f"{settings.edge.model} answers on the box{f'; {more}' if more else ''}")
     alone = not settings.remotes
@@ -284,46 +313,47 @@ def answers_with_bundled(settings: Settings) -> bool:
     return settings.edge.base_url is None and settings.edge.model == "smollm2-135m"
 
 
-async def check_encoder(settings: Settings) -> CheckResult:
+async def check_encoder(settings: Settings, here: Gateway | None = None) -> CheckResult:
     """Whether sentences can be encoded: the box works without, and less well."""
     from netgpt.app.embeddings import Embeddings
     from netgpt.word_pieces import StaticEmbedder
 
+    if here is not None:
+        found = here.embeddings.health()
+        return CheckResult("ok" if found.ok else "note", found.detail)
     embeddings = Embeddings(settings, StaticEmbedder())
     await embeddings.start()
     return CheckResult("ok" if embeddings.encoder else "note", embeddings.health().detail)
 
 
-async def check_relevance(settings: Settings) -> CheckResult:
+async def check_relevance(settings: Settings, here: Gateway | None = None) -> CheckResult:
     """Whether the model of relevance can choose among facts: the box works without, and less well."""
     from netgpt.app.embeddings import Embeddings
     from netgpt.app.relevance import open_relevance
     from netgpt.word_pieces import StaticEmbedder
 
+    if here is not None:
+        found = here.relevance.health()
+        return CheckResult("ok" if found.ok else "note", found.detail)
     embeddings = Embeddings(settings, StaticEmbedder())
     await embeddings.start()
     health = (await open_relevance(embeddings, settings.completion.relevance)).health
     return CheckResult("ok" if health.ok else "note", health.detail)
 
 
-async def check_detector(settings: Settings) -> CheckResult:
+async def check_detector(settings: Settings, here: Gateway | None = None) -> CheckResult:
     """Whether the detector starts and finds an e-mail address."""
-    from netgpt.app.factory import open_detector
     from netgpt.privacy.scripts import checked, read_scripts
 
-    detector = open_detector(settings)
-    try:
-        await detector.start()
+    async with _detector(settings, here) as detector:
         spans = await detector.detect(["Write to jo@example.org about the meeting."])
-    finally:
-        await detector.close()
     if not any(span.kind == "EMAIL" for span in spans[0]):
         return CheckResult("wrong", "it missed an e-mail address in a trial; reinstall netgpt")
     scripts = ", ".join(sorted(read_scripts(checked(settings.privacy.languages))))
     return CheckResult("ok", f"patterns, and names in {scripts}" if settings.privacy.names else "patterns only")
 
 
-async def check_cloud(settings: Settings) -> CheckResult:
+async def check_cloud(settings: Settings, here: Gateway | None = None) -> CheckResult:
     """Whether the cloud accepts connections."""
     if settings.cloud.base_url is None:
         alone = "there are only upstreams" if settings.upstreams else "the box answers alone"
@@ -331,7 +361,7 @@ async def check_cloud(settings: Settings) -> CheckResult:
     return await _connects("cloud", settings.cloud)
 
 
-async def check_upstreams(settings: Settings) -> CheckResult:
+async def check_upstreams(settings: Settings, here: Gateway | None = None) -> CheckResult:
     """Whether the upstreams accept connections: all at once, and the wrong ones are named."""
     ups = settings.upstreams
     tries = (_connects(f"upstreams.{each.name}", each) for each in ups)
@@ -341,7 +371,7 @@ async def check_upstreams(settings: Settings) -> CheckResult:
     return CheckResult("ok", "; ".join(f"{u.name}: {each.detail}" for u, each in zip(ups, found, strict=True)))
 
 
-async def check_gateway(settings: Settings) -> CheckResult:
+async def check_gateway(settings: Settings, here: Gateway | None = None) -> CheckResult:
     """What can be sampled on this machine, and whether links are probed."""
     from netgpt.routing.system import SystemSampler
 
@@ -360,18 +390,33 @@ async def check_gateway(settings: Settings) -> CheckResult:
     return CheckResult("ok", f"this machine measures {seen}{f' (not {missing})' if missing else ''}; {probes}")
 
 
-async def check_plugins(_settings: Settings) -> CheckResult:
+async def check_plugins(
+    settings: Settings, here: Gateway | None = None, listing: Callable[[], list[Row]] | None = None
+) -> CheckResult:
     """Whether everything that other packages plug in can be used."""
-    from netgpt.cli.plugins import listing
-
-    rows = listing()
+    rows = plugged() if listing is None else listing()
     if refused := [row for row in rows if row["state"] == "refused"]:
         faults = "; ".join(f"{row['sort']} {row['name']} ({row['from']}): {row['why']}" for row in refused)
         return CheckResult("wrong", faults)
     return CheckResult("ok", ", ".join(f"{row['name']} ({row['state']})" for row in rows) or "none")
 
 
-async def check_insights(settings: Settings) -> CheckResult:
+def plugged(*, built_in: bool = False) -> list[Row]:
+    """What other packages plug in, commands apart: rows of sort, name, origin, state (active, off, refused) and why."""
+    rows = []
+    for sort, home in PLUGGED.items():
+        module, _, name = home.partition(":")
+        registry: PluginRegistry[object] = getattr(import_module(module), name)
+        entries = [entry for entry in registry.entries() if built_in or entry.origin != BUILT_IN]
+        rows += [plugin_row(sort, entry.name, entry.origin, entry.state, entry.why) for entry in entries]
+    return rows
+
+
+def plugin_row(sort: str, name: str, origin: str, state: str, why: str) -> Row:
+    return {"sort": sort, "name": name, "from": origin, "state": state, "why": why}
+
+
+async def check_insights(settings: Settings, here: Gateway | None = None) -> CheckResult:
     """Ask each configured source of the operator's network once."""
     from netgpt.app.routing import network_sources
     from netgpt.telco import InsightClient
@@ -410,7 +455,7 @@ async def _connects(section: str, remote: Cloud) -> CheckResult:
     return CheckResult("ok", f"{host}:{port} accepts connections {untried}")
 
 
-CHECKS: dict[str, Callable[[Settings], Coroutine[Any, Any, CheckResult]]] = {
+CHECKS: Final[dict[str, BoxCheck]] = {
     "disk": check_disk, "store": check_store, "key": check_key, "policy": check_policy, "tls": check_tls,
     "receipts": check_receipts, "adapters": check_adapters, "retention": check_retention, "edge model": check_edge,
     "models": check_models,

@@ -1,0 +1,121 @@
+"""What is well written in the settings and cannot work, and what works and is seldom meant: found before a box starts
+with it. Nothing is started, and nobody is asked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, cast
+
+from netgpt.errors import NetGPTError, SettingsError
+from netgpt.proofs import FileProof
+from netgpt.settings import Settings, misspelt_variables
+
+Opened = Callable[[Settings], AbstractContextManager[FileProof]]
+"""Opens, for a block, what vouches for files of the home."""
+
+
+def faults_of(settings: Settings, opened: Opened) -> Iterator[str]:
+    """What cannot work: one line each, with the cure. It begins with the setting's name where one is at fault."""
+    yield from misspelt_variables(os.environ)
+    yield from _files_that_lack(settings)
+    parts: list[Callable[[], object]] = [
+        lambda: _policy(settings), lambda: _weights(settings, opened), lambda: _aliases(settings),
+        lambda: _tls(settings), lambda: _remotes(settings), lambda: _edge(settings), lambda: _languages(settings),
+        lambda: _insights(settings),
+    ]  # fmt: skip
+    for part in parts:
+        try:
+            part()
+        except NetGPTError as error:
+            yield error.message
+
+
+def _policy(settings: Settings) -> None:
+    from netgpt.policy import Policy
+
+    Policy.load(settings.policy.set)
+
+
+def _aliases(settings: Settings) -> None:
+    from netgpt.routing.names import model_names
+
+    model_names(settings)
+
+
+def _remotes(settings: Settings) -> None:
+    """Addresses, proxies, keys and certificates of models elsewhere, as they are read at a start."""
+    from netgpt.app.factory import open_remote
+
+    for target, remote in settings.remotes.items():
+        lacking = [path for path in (remote.ca_file, remote.client_cert, remote.client_key) if path is not None]
+        if all(path.expanduser().exists() for path in lacking):  # those that lack are told already
+            open_remote(target, remote, cast(Any, None))  # it is never asked
+
+
+def _edge(settings: Settings) -> None:
+    from netgpt.models.addresses import address_of
+
+    if settings.edge.base_url is not None:
+        address_of(settings.edge.base_url, "edge")
+
+
+def _languages(settings: Settings) -> None:
+    from netgpt.privacy.scripts import checked
+
+    checked(settings.privacy.languages)
+
+
+def _insights(settings: Settings) -> None:
+    for target in settings.insights.arms:
+        if target not in settings.remotes:
+            known = ", ".join(settings.remotes) or "none"
+            raise SettingsError(f'insights.arms: no model elsewhere is called "{target}"; there are: {known}')
+
+
+def _tls(settings: Settings) -> None:
+    from netgpt.app.tls import server_tls
+
+    server = settings.server
+    named = (server.tls_cert, server.tls_key, server.tls_client_ca)
+    if all(path is None or path.expanduser().exists() for path in named):  # those that lack are told already
+        server_tls(server)
+
+
+def _weights(settings: Settings, opened: Opened) -> None:
+    """The built-in engine's file is there; where nothing was fetched yet, a known name is enough."""
+    from netgpt.models.catalog import BUNDLED, Catalog
+    from netgpt.models.offers import offers
+
+    edge = settings.edge
+    if edge.base_url is not None or edge.is_off or edge.model in BUNDLED or edge.model in offers():
+        return
+    if not settings.database.exists():  # no box is made for a look
+        if not Path(edge.model).expanduser().is_file():
+            raise SettingsError(
+                f"edge.model: {edge.model} is neither a file nor a known name: `netgpt models recommend` shows names"
+            )
+        return
+    with opened(settings) as files:
+        Catalog(settings.models_dir, files).resolve(edge.model)
+
+
+def _files_that_lack(settings: Settings) -> Iterator[str]:
+    """Certificates and keys that are named and not there."""
+    sections: dict[str, Any] = {"server": settings.server, "oidc": settings.oidc, "insights": settings.insights}
+    sections |= {"cloud": settings.cloud, **{f"upstreams.{each.name}": each for each in settings.upstreams}}
+    for section, values in sections.items():
+        for name in type(values).model_fields:
+            path = getattr(values, name)
+            if isinstance(path, Path) and not path.expanduser().exists():
+                yield f"{section}.{name}: {path} is not there; name the file, or take the setting out"
+
+
+def remarks_on(settings: Settings) -> Iterator[str]:
+    """What works and is seldom meant."""
+    for target, remote in settings.remotes.items():
+        if remote.api_key is None and not remote.headers and (remote.base_url or "").startswith("https://"):
+            section = "cloud" if target == "cloud" else f"upstreams.{target}"
+            yield f"{section}.api_key is not set: most clouds refuse requests without one. `netgpt doctor --try-cloud`"

@@ -38,6 +38,7 @@ from netgpt.settings.sections import (
     ConstraintSettings,
     Edge,
     EncoderSection,
+    FleetSettings,
     LockoutSettings,
     ModelSources,
     Oidc,
@@ -89,6 +90,7 @@ class Settings(BaseModel):
     waiting: WaitingSettings = WaitingSettings()
     adapters: Adapters = Adapters()
     training: TrainingSettings = TrainingSettings()
+    fleet: FleetSettings = FleetSettings()
     workflow: WorkflowSettings = WorkflowSettings()
     plugins: PluginSettings = PluginSettings()
     _source: Source | None = PrivateAttr(None)

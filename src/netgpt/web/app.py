@@ -19,6 +19,7 @@ from netgpt.web import (
     doctor,
     errors,
     exchanges,
+    fleet,
     logs,
     messages,
     openapi,
@@ -127,7 +128,7 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
     app.state.examiner = examiner
     app.state.admission, app.state.deferred = admission_of(gateway), deferred
     declare(app, DOORS)
-    for module in (responses, messages, exchanges, profiles, admin, caller, settings, doctor, logs):
+    for module in (responses, messages, exchanges, profiles, admin, fleet, caller, settings, doctor, logs):
         app.include_router(module.router)
     errors.install(app)
     openapi.install(app, {door.path: door.body for door in DOORS})

@@ -187,7 +187,8 @@ async def test_a_wrong_value_is_refused_with_its_name_and_nothing_is_written(tmp
             refused(answer, 400, name, name, words)
         answer = await change(here, set={"server.prot": 1})
         refused(answer, 404, "set", 'did you mean "server.port"')
-        for odd in ({"set": []}, {"set": {"server.port": 1}, "then": 2}, {"unset": [1]}, {"confirm": "all"}):
+        odd_bodies: list[dict[str, Any]] = [{"set": []}, {"set": {}, "then": 2}, {"unset": [1]}, {"confirm": "all"}]
+        for odd in odd_bodies:
             assert (await here.ask("PATCH", "/v1/settings", json=odd, headers=sent)).status_code == 400
         many = {f"x{number}": 1 for number in range(51)}
         refused(await change(here, set=many), 400, "set", "at most 50")

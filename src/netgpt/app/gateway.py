@@ -130,8 +130,9 @@ class Gateway:
         self._stop_by: float | None = None
         self._keys_read_at, self._key_faults = float("-inf"), list[str]()
         self.head_noter = HeadNoter(settings, store)
-        self.on_new_settings: Callable[[Settings], Awaitable[None]] | None = None
-        """Lets the box have what can change while it runs: set by the server, which has a part in it."""
+        self.on_new_settings: Callable[[Callable[[], Settings]], Awaitable[list[str]]] | None = None
+        """Reads settings anew and takes what can change while the box runs: set by the server, which has a part in it.
+        The names of those that changed; raises SettingsError."""
         self.workflow = Pipeline(_stages(self))
 
     @property

@@ -40,7 +40,8 @@ class Drained(uvicorn.Server):
         self.gateway, self.keeper, self.read = gateway, keeper, read
         self._reading: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        gateway.on_new_settings = self._take
+        self._renewing = asyncio.Lock()
+        gateway.on_new_settings = self._renew
 
     async def serve(self, sockets: Any = None) -> None:
         self._loop = loop = asyncio.get_running_loop()
@@ -68,20 +69,23 @@ class Drained(uvicorn.Server):
 
     async def _read_anew(self, read: Callable[[], Settings]) -> None:
         try:
-            new = await asyncio.to_thread(read)
-            changed = changed_names(self.gateway.settings, new)
-            await self._take(new)
+            changed = await self._renew(read)
         except SettingsError as error:
             log.error("SIGHUP: the settings stay as they were: %s", error.message)
             return
         log.warning("SIGHUP: %s", told(changed))
 
-    async def _take(self, new: Settings) -> None:
-        """Let gateway and server have what can change while they run. Raises SettingsError, and nothing has changed."""
-        tls = (await asyncio.to_thread(server_tls, new.server))[0] if self.keeper.tls is not None else None
-        take(self.gateway, new)
-        self.keeper.server, self.keeper.tls = self.gateway.settings.server, tls or self.keeper.tls
-        logging.getLogger().setLevel(self.gateway.settings.log_level.upper())
+    async def _renew(self, read: Callable[[], Settings]) -> list[str]:
+        """Read the settings, and let gateway and server have what can change while they run; one after the other, so
+        that the last to be read are the last to be taken. Raises SettingsError, and nothing has changed."""
+        async with self._renewing:
+            new = await asyncio.to_thread(read)
+            changed = changed_names(self.gateway.settings, new)
+            tls = (await asyncio.to_thread(server_tls, new.server))[0] if self.keeper.tls is not None else None
+            take(self.gateway, new)
+            self.keeper.server, self.keeper.tls = self.gateway.settings.server, tls or self.keeper.tls
+            logging.getLogger().setLevel(self.gateway.settings.log_level.upper())
+        return changed
 
 
 def take(gateway: Gateway, new: Settings) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
@@ -57,20 +58,22 @@ async def change_settings(
     """
     gateway, caller = await authenticated(request)
     source = _source(gateway)
-    wanted = {**patch.set, **dict.fromkeys(patch.unset)}
+    wanted, broken = {**patch.set, **dict.fromkeys(patch.unset)}, False
     if wanted:
         if if_match is None:
             raise RequestError("send If-Match with the ETag of GET /v1/settings", param="if-match", status=428)
         has_keys = await gateway.store.has_keys()
-        check = lambda settings: _faults(gateway, settings, has_keys=has_keys)  # noqa: E731 - what one knows here
-        await asyncio.to_thread(
-            _change, gateway, caller, source, wanted, patch.confirm, if_match.strip().strip('"'), check
-        )
-        new = await asyncio.to_thread(lambda: SettingsFile(source).settings())
-        if gateway.on_new_settings is not None:
-            await gateway.on_new_settings(new)
+        check = partial(_faults, gateway, has_keys=has_keys)
+        etag = if_match.strip().removeprefix("W/").strip('"')
+        await asyncio.to_thread(_change, gateway, caller, source, wanted, patch.confirm, etag, check)
+        try:
+            if gateway.on_new_settings is not None:
+                await gateway.on_new_settings(lambda: SettingsFile(source).settings())
+        except SettingsError:
+            broken = True  # by somebody else, since: what runs stays
     told = await _told(gateway, caller)
-    later = [name for name in wanted if any(row["name"] == name and row["waits"] for row in told["data"])]
+    waits = {row["name"]: row["waits"] for row in told["data"]}
+    later = [name for name in wanted if broken or waits.get(name, True)]
     response.headers["etag"] = f'"{told["etag"]}"'
     return {**told, "at_once": sorted(wanted.keys() - set(later)), "from_next_start": sorted(later)}
 

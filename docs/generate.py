@@ -26,7 +26,7 @@ Pages = Iterator[tuple[str, list[str]]]
 
 SETTINGS = {
     "server": ("The server and its store", ("server", "oidc", "lockout", "store", "waiting", "workflow", "plugins")),
-    "models": ("Models", ("edge", "models", "encoder", "cloud", "upstreams", "adapters", "training")),
+    "models": ("Models", ("edge", "models", "encoder", "cloud", "upstreams", "adapters", "training", "fleet")),
     "privacy": ("Privacy and completion", ("privacy", "policy", "completion", "constraints", "proposals", "site")),
     "routing": ("Routing", ("routing", "signals", "insights")),
     "tools": ("Agents and tools", ("mcp", "tools")),

@@ -16,7 +16,7 @@ LAYERS = {
     "proofs": 0, "judgement": 0, "sorts": 0.8,
     "models": 1, "telco": 1, "context": 1, "completion": 1, "policy": 1, "privacy": 1, "routing": 1, "store": 1,
     "capability": 1, "confidence": 1, "constraints": 1, "dialects": 1,
-    "adapters": 2, "tools": 2, "training": 2.6, "generation": 2.8,
+    "adapters": 2, "tools": 2, "fleet": 2.4, "training": 2.6, "generation": 2.8,
     "stages": 3, "testing": 4, "app": 5, "web": 6, "cli": 7,
 }  # fmt: skip
 CAPABILITIES = {name for name, layer in LAYERS.items() if layer == 1}

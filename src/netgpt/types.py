@@ -321,7 +321,7 @@ SCOPE_OF: Final = {
     "models": "models", "embeddings": "embeddings", "moderations": "embeddings", "profiles": "profiles",
     "consents": "profiles", "exchanges": "exchanges", "feedback": "exchanges", "receipts": "receipts",
     "adapters": "adapters", "places": "places", "policy": "policy", "privacy": "policy", "signals": "signals",
-    "mcp": "mcp", "usage": "exchanges", "reports": "policy",
+    "mcp": "mcp", "usage": "exchanges", "reports": "policy", "fleet": "fleet",
     "settings": "box", "doctor": "box", "logs": "box", "caller": ANY_SCOPE,
 }  # fmt: skip
 """The first word of a path below /v1 -> the scope that a key with scopes needs for it. `/mcp` needs `mcp`, and its

@@ -180,6 +180,16 @@ async def test_hardly_json_is_mended_in_small_and_large_documents(text: bytes, r
 @pytest.mark.parametrize(
     ("more", "counts"),
     [
+        (
+            {
+                "usage": {
+                    "billed_units": {"input_tokens": 1, "output_tokens": 9},
+                    "tokens": {"input_tokens": 3, "output_tokens": 9},
+                }
+            },
+            (3, 9),
+        ),
+        ({"meta": {"billed_units": {"input_tokens": 3, "output_tokens": 9}}}, (3, 9)),
         ({"usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 4, "thoughtsTokenCount": 5}}, (3, 9)),
         ({"x_groq": {"usage": {"prompt_tokens": 3, "completion_tokens": 9}}}, (3, 9)),
         ({"usage": {"input_tokens": 1, "output_tokens": "9", "cache_read_input_tokens": 2}}, (3, 9)),

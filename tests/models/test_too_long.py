@@ -147,7 +147,15 @@ def test_when_a_limit_begins_anew(headers: dict[str, str], seconds: float | None
 
 @pytest.mark.parametrize(
     ("words", "seconds"),
-    [("Rate limit reached. Please try again in 7.66s.", 7.66), ("Please retry after 20 seconds", 20.0)],
+    [
+        ("Rate limit reached. Please try again in 7.66s.", 7.66),
+        ("Please retry after 20 seconds", 20.0),
+        ("Rate limit reached on tokens per day (TPD). Please try again in 24m30.528s. Upgrade", 1470.528),
+        ("try again in 1h2m3s", 3723.0),
+        ("wait for 2 hours and 5 minutes", 7500.0),
+        ("retry in 320ms", 0.32),
+        ("the limit resets in 3 days", 86400.0),
+    ],
 )
 def test_a_wait_that_only_words_name(words: str, seconds: float) -> None:
     assert error_of(429, {"error": {"message": words}}).retry_after == pytest.approx(seconds)

@@ -114,3 +114,37 @@ def test_spans_point_into_the_original() -> None:
     pieces = dict(found(text))
     assert pieces["EMAIL"] == "a\u200bda\u200b@mill.org"
     assert pieces["CARD"] == "４１１１ １１１１ １１１１ １１１１"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "call_447911123456.wav", "get_07911123456_balance", "msisdn_447911123456_lookup",
+        "tel_+442079460958_home", "voicemail_4155550123_1", "patient_2025550143.pdf", "whatsapp_5511987654321_chat.txt",
+        "ip_192.168.1.77_up", "10.20.30.40_log", "host_203.0.113.7_trace", "mac_00:1b:44:11:3a:b7_x",
+        "my NHS number is nhs_943 476 5919_old", "rec_0151 23456789_.mp3", "00447911123456_x",
+    ],
+)  # fmt: skip
+def test_what_is_named_by_a_number_gives_it_away_between_underscores_too(text: str) -> None:
+    assert any(kind in ("PHONE", "IP", "MAC", "NATIONAL_ID") for kind, _ in found(text))
+
+
+NAMES = [
+    "run_{ten}", "job_{twelve}_log", "step_{seven}", "{day}_{time}_backup.tar", "img_{day}{time}.jpg", "ts_{ms}_x",
+    "libfoo_1.{one}.{two}_amd64.deb", "foo_7.{one}.{two}.4_all.whl", "part_0{four}_of_0{four}", "seed_{ten}",
+    "IMG_{day}_{seven}",
+    "max_{seven}_tokens", "trace_{hex}_a", "batch_0{seven}", "case_00{seven}", "v{one}_{two}_{one}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_runs_versions_and_times_between_underscores_are_nobodys(name: str) -> None:
+    chance = random.Random(name)
+    for _ in range(40):
+        digits = {word: chance.randint(10 ** (n - 1), 10**n - 1) for word, n in
+                  {"one": 1, "two": 2, "four": 4, "seven": 7, "ten": 10, "twelve": 12}.items()}  # fmt: skip
+        day = f"{chance.randint(2015, 2026)}{chance.randint(1, 12):02}{chance.randint(1, 28):02}"
+        time = f"{chance.randint(0, 23):02}{chance.randint(0, 59):02}{chance.randint(0, 59):02}"
+        ms, letters = chance.randint(1_600_000_000_000, 1_800_000_000_000), f"{chance.getrandbits(64):016x}"
+        text = name.format(**digits, day=day, time=time, ms=ms, hex=letters)
+        assert [each for each in found(text) if each[0] != "CARD"] == [], text

@@ -51,6 +51,21 @@ async def test_every_servers_ids_come_through_a_sealing(detector: Detector, serv
     assert (await sealed(detector, body))["messages"] == body["messages"]
 
 
+def test_a_signature_may_be_an_id_and_a_key_may_not() -> None:
+    signature = base64.b64encode(random.Random(3).randbytes(90)).decode()
+    assert position_of("id", signature) is TextPosition.BLOB
+    key = "MIIE" + signature.replace("=", "")
+    assert [position_of("id", each) for each in (key, signature[:80])].count(TextPosition.BLOB) == 0
+
+
+@pytest.mark.parametrize("id", ["call_1732876543", "call_447911123456", "tool_call_20241129_1", "123456789"])
+async def test_a_counted_id_is_nobodys_number(detector: Detector, id: str) -> None:
+    call = {"id": id, "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    body = {"messages": [user("go"), {"role": "assistant", "content": None, "tool_calls": [call]},
+                         {"role": "tool", "tool_call_id": id, "content": "ok"}]}  # fmt: skip
+    assert (await sealed(detector, body))["messages"] == body["messages"]
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -50,8 +50,8 @@ MESSAGES: Final = "POST /v1/messages"
 COMPLETIONS: Final = "POST /v1/completions"
 ASKING: Final = (CHAT, RESPONSES, MESSAGES, COMPLETIONS)
 FIELD: Final = {CHAT: "messages", MESSAGES: "messages", RESPONSES: "input", COMPLETIONS: "prompt"}
-NOT_HERE: Final = ("POST /v1/moderations",)
-"""Who is let in is told that nothing here does it."""
+NOT_HERE: Final = {"POST /v1/moderations": 501, "PUT /v1/fleet": 409, "PUT /v1/fleet/parts/{sha256}": 409}
+"""Who is let in is told that nothing here does it, or that the box follows nobody."""
 IN_BODY: Final = ("POST /v1/feedback", "POST /v1/exchanges/{exchange_id}/reports")
 """Bodies that name the person."""
 ABOUT_ONE: Final = ("POST /v1/feedback", "POST /v1/profiles/{user}/examples")
@@ -122,7 +122,11 @@ def prepared(house: House, cell: Cell) -> Asked:
     owner, user, operation = owner_of(house, cell), named(house, cell), cell.operation
     method, _, path = operation.partition(" ")
     itself = house.people[cell.tenant, cell.caller].person.user
-    names = {"user": itself if cell.column == "unnamed" else user or "anonymous", "word": word_of(owner.person.tenant)}
+    names = {
+        "sha256": "0" * 64,
+        "user": itself if cell.column == "unnamed" else user or "anonymous",
+        "word": word_of(owner.person.tenant),
+    }
     if "/v1/adapters/" in path:
         names |= {"name": "site", "adapter_id": house.add_adapter()}
         if path.endswith("rollback"):
@@ -158,7 +162,7 @@ async def fault(house: House, cell: Cell, headers: dict[str, str] | None = None)
     before = house.kept_of(owner)
     key = house.people[cell.tenant, cell.caller].key
     answer = await house.ask(cell.operation, asked.path, key, params=asked.params, json=asked.body, headers=headers)
-    done = answer.status_code in (200, 201) or (cell.operation in NOT_HERE and answer.status_code == 501)
+    done = answer.status_code in (200, 201) or answer.status_code == NOT_HERE.get(cell.operation)
     after = house.kept_of(owner)
     if not done and answer.status_code not in REFUSED:
         return f"{answer.status_code} {answer.text}"

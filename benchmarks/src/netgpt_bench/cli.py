@@ -326,6 +326,41 @@ def neighbours(
 
 @app.command()
 @reports_errors
+def fleet(
+    boxes: int = typer.Option(5, min=1, max=40, help="Real boxes under one control."),
+    seconds: float = typer.Option(120.0, min=30, help="So long they are cut off and healed at random."),
+    people: int = typer.Option(1_000, min=1, help="People at each box a day, in the simulation."),
+    seed: int = typer.Option(7, help="Of the cuts and the simulated day."),
+    as_json: bool = json_option,
+) -> None:
+    """Boxes under one control: how soon one that was cut off follows, what is told of it; and 100,000 by a model."""
+    from netgpt_bench import fleet as bench
+
+    result = run(bench.run(boxes=boxes, seconds=seconds, seed=seed, people=people, progress=show_step))
+    notes = {name: name for name in result}
+    print_tables(
+        "fleet", notes, {"tables": result, "setup": {"boxes": boxes, "seconds": seconds, "seed": seed}}, as_json
+    )
+
+
+@app.command()
+@reports_errors
+def chaos(
+    minutes: float = typer.Option(5.0, min=0.5, help="So long it is broken again and again."),
+    callers: int = typer.Option(50, min=1, help="Who ask without a pause, every other time as a stream."),
+    fault: list[str] = typer.Option([], help="Only this fault; again for each. Default: all twelve."),
+    seed: int = typer.Option(7, help="Of the faults, their order and length, and of the people."),
+    as_json: bool = json_option,
+) -> None:
+    """Broken at random under fifty callers: what is lost, leaked, mixed up or ends falsely; how soon it recovers."""
+    from netgpt_bench import chaos as bench
+
+    work = bench.run(seconds=minutes * 60, callers=callers, seed=seed, faults=fault, progress=show_step)
+    print_result("chaos", run(work), as_json)
+
+
+@app.command()
+@reports_errors
 def blackout(
     streams: int = typer.Option(50, min=1, help="Callers that stream without a pause."),
     stored: int = typer.Option(20, min=0, max=20, help="Requests that may wait, sent while the link is cut."),

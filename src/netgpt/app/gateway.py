@@ -29,6 +29,7 @@ from netgpt.constraints.learnt import FactReader
 from netgpt.context.location import PlaceNames
 from netgpt.context.places import Place
 from netgpt.errors import NetGPTError, StoreError
+from netgpt.fleet.box import FleetMember
 from netgpt.models.base import ChatModel, Health, RemoteModel, new_box_id
 from netgpt.models.hot_swap import SwappingEngine
 from netgpt.models.stream import join_chunks
@@ -96,6 +97,7 @@ class Gateway:
         self.registry = registry or Registry(settings.adapters_dir, proof=store.files)
         self.last_answer = last_answer(store, settings.routing.stale_answer_s)
         self.rules = InForce(settings.policy.set)  # the policy, read anew when its file changes
+        self.fleet = FleetMember(settings, self.registry)
         self.telemetry = Telemetry(settings, edge, remotes)
         self.signals = self.telemetry.signals
         self.metrics.registry.register(SignalsCollector(self.signals, self.telemetry.is_up))

@@ -57,6 +57,15 @@ class Metrics:
         self.listeners: list[Callable[[Exchange], None]] = []
         """Called with every ended exchange, after its row is committed."""
 
+    def answered(self) -> dict[str, int]:
+        """Exchanges that ended since the start, by "route status"."""
+        return {
+            " ".join(sample.labels.values()): int(sample.value)
+            for family in self.exchanges.collect()
+            for sample in family.samples
+            if sample.name.endswith("_total")
+        }
+
     def exchange_ended(self, exchange: Exchange) -> None:
         """Count one ended exchange, however it ended."""
         outcome = exchange.get("outcome")

@@ -72,6 +72,7 @@ COMMANDS: Final = {
     "relevance": Command("netgpt.cli.detector:relevance_app", "The model that knows which facts help with a request."),
     "constraints": Command("netgpt.cli.detector:constraints_app", "The model that reads what private facts rule out."),
     "store": Command("netgpt.cli.store:app", "What is kept: change its key, check it, look at it, copy it."),
+    "fleet": Command("netgpt.cli.fleet:app", "Several boxes under one control: rules and adapters for all of them."),
     "plugins": Command("netgpt.cli.plugins:plugins", "What other packages plug in, and what became of it."),
     BENCH: Command(
         "netgpt_bench.cli_answers:app", "Measure: prints machine, versions, commit, samples, median and spread."

@@ -140,6 +140,8 @@ class AnswerChecker:
             return None
         said = self._delta(number, delta) if delta else {}
         ended = ended_for(reason, str(self._peer), called=number in self._functions) if reason else None
+        if ended == "stop" and number in self._calls and self.could_run(number):
+            ended = "tool_calls"  # agents look there for whether they are to go on
         result = {"index": number, "delta": said, "finish_reason": ended}
         if ended and ended != reason:
             result[NATIVE] = reason

@@ -101,10 +101,13 @@ _LIMITS: Final = (
 )  # fmt: skip
 _DURATION: Final = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
 _AGAIN_IN: Final = re.compile(
-    r"(?:try again|retry|wait)\w*(?: \w+)? (?:in|after|for) (\d{1,5}(?:\.\d{1,6})?) ?"
-    r"(ms|milliseconds?|s|sec\w*|m|min\w*)?\b"
+    r"(?:try again|retry|wait|resets?|reset)\w*(?: \w+)? (?:in|after|for) "
+    r"((?:\d{1,6}(?:\.\d{1,6})? ?(?:ms|milliseconds?|d(?:ays?)?|h(?:ours?|rs?)?|m(?:in\w*)?|s(?:ec\w*)?)?(?![a-z])"
+    r"(?:,? and |,? )?){1,5})"
 )
-_UNITS: Final = {"ms": 0.001, "mi": 60.0, "m": 60.0}
+"""Servers' words for the time to wait: "in 7.66s", "after 30 seconds", "in 1h12m4.5s", "for 2 hours and 5 minutes"."""
+_SPAN: Final = re.compile(r"(\d{1,6}(?:\.\d{1,6})?) ?(ms|mil|d|h|m|s)?")
+_UNITS: Final = {"ms": 0.001, "mil": 0.001, "d": _A_DAY_S, "h": 3600.0, "m": 60.0, "s": 1.0, "": 1.0}
 _EPOCH: Final = 1e9
 
 
@@ -143,8 +146,7 @@ def _said_s(told: Told) -> float | None:
     found = _AGAIN_IN.search(told.text)
     if found is None:
         return None
-    unit = found[2] or "s"
-    return float(found[1]) * (_UNITS.get(unit[:2]) or _UNITS.get(unit) or 1.0)
+    return min(sum(float(each[1]) * _UNITS[each[2] or ""] for each in _SPAN.finditer(found[1])), _A_DAY_S)
 
 
 def _number(text: str | None) -> float | None:

@@ -62,7 +62,14 @@ _COMPLETION: Final = (
     "completion_tokens", "output_tokens", "outputTokens", "outputTokenCount", "candidatesTokenCount", "eval_count",
     "predicted_n",
 )  # fmt: skip
-_ELSEWHERE: Final = ("usageMetadata", "usage_metadata", "token_usage", "amazon-bedrock-invocationMetrics", "metrics")
+_ELSEWHERE: Final = (
+    "usageMetadata",
+    "meta",
+    "usage_metadata",
+    "token_usage",
+    "amazon-bedrock-invocationMetrics",
+    "metrics",
+)
 _FIELD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _MOST: Final = 2**53
 
@@ -86,6 +93,9 @@ def usage_of(value: Any) -> dict[str, Any] | None:
     """Counts under OpenAI's names and the objects that say more of them; figures written as texts are read too."""
     if not isinstance(value, dict):
         return None
+    for apart in ("tokens", "billed_units"):  # Cohere's own: all of them, and those that are paid for
+        if isinstance(inner := value.get(apart), dict) and not value.keys() & {*_PROMPT, *_COMPLETION}:
+            return usage_of(inner)
     plain = {name: _count(each) for name, each in value.items()}
     counts = figures(plain) or {}
     for name, others in (("prompt_tokens", _PROMPT), ("completion_tokens", _COMPLETION)):

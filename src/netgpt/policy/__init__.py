@@ -257,7 +257,7 @@ class Policy:
     def load(cls, name_or_path: str) -> Policy:
         """One of `READY_MADE`, or a file of rules. Raises SettingsError with file and line: missing or invalid."""
         ground = [rule for name in _GROUND for rule in read_rules(_shipped(name), f"{name}.cedar")]
-        text, file = _own_text(name_or_path)
+        text, file = own_text(name_or_path)
         rules = read_rules(text, file)
         taken = {rule.id: rule for rule in ground}
         for rule in (rule for rule in rules if rule.id in taken):
@@ -338,10 +338,10 @@ class Policy:
 
 def policy_text(name_or_path: str) -> str:
     """All rules of a set or a file as text, the ground first. Raises SettingsError: no such file."""
-    return "\n".join([*(_shipped(name) for name in _GROUND), _own_text(name_or_path)[0]])
+    return "\n".join([*(_shipped(name) for name in _GROUND), own_text(name_or_path)[0]])
 
 
-def _own_text(name_or_path: str) -> tuple[str, str]:
+def own_text(name_or_path: str) -> tuple[str, str]:
     """(text, file name) of a ready-made set or of a file. Raises SettingsError: no such file."""
     if name_or_path in READY_MADE:
         return _shipped(name_or_path), f"{name_or_path}.cedar"

@@ -119,6 +119,10 @@ ENCRYPTED: Final = frozenset(("redacted_thinking", "reasoning.encrypted"))
 _ID: Final = re.compile(r"[A-Za-z0-9][\w.:/|=+\-]{0,199}", re.ASCII)
 _SLUG: Final = re.compile(r"[a-z0-9][a-z0-9.\-]{0,63}(?:/[a-z0-9][a-z0-9.\-]{0,63}){0,2}(?::[a-z0-9.\-]{1,20})?")
 _BLOB: Final = re.compile(r"[A-Za-z0-9+/_\-]{16,}={0,3}")
+_SIGNED_ID: Final = 100
+"""Characters from which an id in base64 is a signature: some servers know a call again by it alone."""
+_DER: Final = "MI"
+"""How private keys begin in base64."""
 _URL: Final = re.compile(r"(?:https?|gs|s3)://(?![^/?#\s]*@)[^\s<>\"'`\\^{}|]{3,4000}")
 _RUN: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _PREFIXED: Final = re.compile(r"[A-Za-z][a-z]{1,15}[_\-]")
@@ -144,6 +148,8 @@ def position_of(rule: str, text: str) -> TextPosition:
         return TextPosition.ID if text in wire().providers or _SLUG.fullmatch(text) else TextPosition.PROSE
     if wire().issued.fullmatch(text) or (wire().random.fullmatch(text) and _is_chance(text)):
         return TextPosition.ID
+    if len(text) >= _SIGNED_ID and not text.startswith(_DER) and is_blob(text):
+        return TextPosition.BLOB
     if _ID.fullmatch(text):
         return TextPosition.LOOSE_ID
     return TextPosition.PROSE if len(text) > 256 or len(text.split()) > 1 else TextPosition.NAME

@@ -15,7 +15,7 @@ from netgpt.errors import NotDisclosable
 from netgpt.privacy.body import DROP, PROGRAM, BodyVisitor, Seen, TextPosition, may_be_random, unsigned
 from netgpt.privacy.computing import Computing
 from netgpt.privacy.detector import PLUGGED, Detector, merge_spans
-from netgpt.privacy.detectors import find_keys, find_patterns, is_excepted
+from netgpt.privacy.detectors import find_in_id, find_keys, find_patterns, is_excepted
 from netgpt.privacy.detectors.profile_values import find_values, needles_of
 from netgpt.privacy.figures import FIGURE, find_figures
 from netgpt.privacy.generalize import Coarser, Generaliser
@@ -375,10 +375,10 @@ class Masking:
             hidden = list(_keys_in(text))
             least, again = LEAST_IN_ID, self._before.in_id(text)
         elif item.place is TextPosition.ADDRESS:
-            hidden = [s for s in _patterns_of(text) if s.rule != _RANDOM and not _is_signature(text, s)]
+            hidden = [s for s in _in_id_by_form(text) if s.rule != _RANDOM and not _is_signature(text, s)]
             least, again = 4, self._before.in_id(text)
         else:
-            hidden = [s for s in _patterns_of(text) if s.rule != _RANDOM or not may_be_random(text)]
+            hidden = [s for s in _in_id_by_form(text) if s.rule != _RANDOM or not may_be_random(text)]
             least, again = 4, self._before.in_identifier(text)
         found += hidden if self.rounds == 1 else [s for s in hidden if not self._may_stay(text, s)]
         found += [s for s in self._needles.find(text, whole_words=False) if s.end - s.start >= least]
@@ -496,8 +496,8 @@ _BEGINNING = 160
 
 @holds_texts
 @lru_cache(maxsize=4_096)
-def _patterns_of(text: str) -> tuple[Span, ...]:
-    return tuple(find_patterns(text))
+def _in_id_by_form(text: str) -> tuple[Span, ...]:
+    return tuple(find_in_id(text))
 
 
 @holds_texts

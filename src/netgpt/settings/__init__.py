@@ -29,6 +29,7 @@ from netgpt.settings.sections import (
     ConstraintSettings,
     Edge,
     EncoderSection,
+    FleetSettings,
     LockoutSettings,
     ModelSources,
     Oidc,
@@ -79,6 +80,7 @@ class Settings(BaseModel):
     waiting: WaitingSettings = WaitingSettings()
     adapters: Adapters = Adapters()
     training: TrainingSettings = TrainingSettings()
+    fleet: FleetSettings = FleetSettings()
     workflow: WorkflowSettings = WorkflowSettings()
     plugins: PluginSettings = PluginSettings()
 

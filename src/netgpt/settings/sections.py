@@ -593,3 +593,15 @@ class PolicySection(Section):
         if not value.strip():
             raise ValueError('name a set ("balanced") or a .cedar file')
         return value
+
+
+class FleetSettings(Section):
+    """Whose orders this box follows beside its owner's: `netgpt fleet join` writes both."""
+
+    box: str = Field("", pattern=r"^([a-z0-9][a-z0-9-]{0,63})?$", description="The name of this box in its fleet.")
+    key: str = Field(
+        "",
+        pattern=r"^([0-9a-f]{64})?$",
+        description="The public key of the fleet's control (`netgpt fleet show`). Rules and adapters that are signed "
+        "with it are taken over. Empty: in no fleet.",
+    )

@@ -18,6 +18,7 @@ from netgpt.web import (
     caller,
     errors,
     exchanges,
+    fleet,
     live,
     messages,
     openapi,
@@ -128,7 +129,7 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
     app.state.admission, app.state.deferred = admission_of(gateway), deferred
     app.state.live = live.LiveRows(gateway)
     declare(app, DOORS)
-    for module in (responses, messages, live, exchanges, what_if, reports, usage, profiles, admin, caller):
+    for module in (responses, messages, live, exchanges, what_if, reports, usage, profiles, admin, fleet, caller):
         app.include_router(module.router)
     errors.install(app)
     openapi.install(app, {door.path: door.body for door in DOORS})

@@ -97,7 +97,12 @@ def _complete(path: str, method: str, operation: dict[str, Any], body: type[Base
     statuses: tuple[int, ...] = _EVERYWHERE
     if "{" in path or body is not None or path in ("/v1/feedback", "/v1/exchanges"):
         statuses += (404,)
-    if "adapters" in path or path.startswith("/v1/waiting/") or (path, method) == ("/v1/profiles/{user}", "delete"):
+    if (
+        "adapters" in path
+        or (path.startswith("/v1/fleet") and method == "put")
+        or path.startswith("/v1/waiting/")
+        or (path, method) == ("/v1/profiles/{user}", "delete")
+    ):
         statuses += (409,)
     if path == "/v1/moderations":
         statuses += (501,)

@@ -13,6 +13,7 @@ may add one (`web.admin`).
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
@@ -39,7 +40,7 @@ from netgpt.privacy.detectors.profile_values import PROFILE_KINDS, find_values
 from netgpt.privacy.registry import PatternDetector, Prefilter
 from netgpt.types import Span
 
-__all__ = ["BUILT_IN", "PROFILE_KINDS", "find_keys", "find_patterns", "search"]
+__all__ = ["BUILT_IN", "PROFILE_KINDS", "find_in_id", "find_keys", "find_patterns", "search"]
 
 MODULES: Final = (
     emails,
@@ -68,7 +69,17 @@ def find_patterns(text: str) -> list[Span]:
     >>> [(span.start, span.end, span.kind) for span in find_patterns("ping 2001:db8::1")]
     [(5, 16, 'IP')]
     """
+    spans = dict.fromkeys((*search(text, BUILT_IN), *_beside_underscores(text)))
+    return sorted(spans, key=_place)
+
+
+def find_in_id(text: str) -> list[Span]:
+    """As `find_patterns`, for an id of the protocol: servers number calls, and `call_1732876543` is nobody's."""
     return search(text, BUILT_IN)
+
+
+def _place(span: Span) -> tuple[int, int]:
+    return span.start, -span.end
 
 
 _KEYS: Final = tuple(each for each in BUILT_IN if each.kind in ("API_KEY", "URL", "EMAIL"))
@@ -92,7 +103,7 @@ def search(text: str, detectors: Iterable[PatternDetector]) -> list[Span]:
         spans.update(dict.fromkeys(_found(view, far if number else everywhere)))
         for part in around_changes(view) if number else ():
             spans.update(dict.fromkeys(_found(part, near)))
-    return sorted(spans, key=lambda span: (span.start, -span.end))
+    return sorted(spans, key=_place)
 
 
 def _found(view: View, detectors: Sequence[PatternDetector]) -> Iterator[Span]:
@@ -103,6 +114,31 @@ def _found(view: View, detectors: Sequence[PatternDetector]) -> Iterator[Span]:
                 start, end = view.back(found.start, found.end)
                 if start < end:
                     yield Span(start, end, found.kind, found.rule, found.score)
+
+
+_NAMED_BY: Final = tuple(each for each in BUILT_IN if each.name in ("ips", "macs", "ids", "phones"))
+"""Detectors of what files, columns and functions are named by: `call_447911123456.wav`, `host_10.1.2.3_up`."""
+_UNDERSCORE: Final = re.compile(r"_(?=[+(0-9A-Fa-f])|(?<=[0-9A-Fa-f])_")
+
+
+def _beside_underscores(text: str) -> Iterator[Span]:
+    """What ends where an underscore stands: for the detectors that is a letter, as in identifiers."""
+    if "_" not in text or not _UNDERSCORE.search(text):
+        return
+    parted = View(_UNDERSCORE.sub("\n", text))
+    for span in _found(parted, _NAMED_BY):
+        if "_" in (text[span.start - 1 : span.start], text[span.end : span.end + 1]) and _MAY_NAME.get(
+            span.kind, _anything
+        )(parted.text, span):
+            yield span
+
+
+def _anything(_text: str, _span: Span) -> bool:
+    return True
+
+
+_MAY_NAME: Final = {"PHONE": phones.may_name, "IP": national_ids.may_name}
+"""By kind: whether a find between underscores is one, and no run, version or date."""
 
 
 _FAR: Final = frozenset(("columns",))

@@ -492,6 +492,20 @@ def find_ips(text: str) -> Iterator[Span]:
             yield Span(match.start(), match.end(), "IP", "pattern:ip", 0.9)
 
 
+def may_name(text: str, span: Span) -> bool:
+    """Whether an address may be what something is named by: a private one, or one that is said to be a machine's. Four
+    numbers alone are a version."""
+    said = _MACHINES.search(text, max(0, span.start - 16), span.start) is not None
+    with suppress(ValueError):
+        return said or ":" in text[span.start : span.end] or ip_interface(text[span.start : span.end]).is_private
+    return said
+
+
+_MACHINES = re.compile(
+    r"(?i)(?<![a-z])(?:ip(?:v[46])?|addr(?:ess)?|host|server|node|src|dst|from|to|peer|client)\W{1,2}\Z"
+)
+
+
 @detector(
     kind="MAC",
     family="number",

@@ -202,6 +202,24 @@ def _number(text: str, start: int, end: int) -> Span | None:
     return None
 
 
+def may_name(text: str, span: Span) -> bool:
+    """Whether a number may be what something is named by: one as it is dialled, or said to be somebody's. Digits
+    alone name runs, jobs and seconds.
+
+    >>> [may_name(text, Span(4, len(text), "PHONE", "")) for text in ("job\\n4155550123", "vm \\n4155550123")]
+    [False, True]
+    """
+    number = text[span.start : span.end]
+    digits = sum(map(str.isdigit, number))
+    said = _SOMEBODYS.search(text, max(0, span.start - 24), span.start) is not None
+    own = number.startswith("0") and number[1:2] != "0" and digits in (10, 11)
+    return said or own or number.startswith(("+", "(")) or (number.startswith("00") and digits >= 12)
+
+
+_SOMEBODYS = re.compile(
+    r"(?i)(?<![a-z])(?:rec(?:ording)?|call(?:er|ee)?|voicemail|vm|msisdn|cli|ani|wa|whatsapp|sms|text|tel|phone|mobile|cell"
+    r"|fax|customer|client|patient|member|guest|contact|user)\W{1,3}\Z"
+)
 _FILE_END = re.compile(r"\.[A-Za-z]{2,4}(?![A-Za-z0-9.])")
 """Behind a number that a file is named by."""
 

@@ -1,0 +1,272 @@
+"""A box in a fleet: it takes files and signed orders, tries them, follows them whole or not at all, and tells how far
+it is.
+
+    fleet/orders.json      the orders in force, as they were signed
+    fleet/refused.json     those that could not be followed, and why
+    fleet/policy.cedar     the rules in force, where `policy.set` names this file
+    fleet/parts/           files by their SHA-256, whole or (.part) on their way; those of no orders are deleted
+
+What is told is figures and names of parts: no text, no person, no address. Safe against a kill at any moment: the
+orders are written last, so a control that sends them again finds them followed or follows them again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from netgpt.adapters.registry import Registry
+from netgpt.adapters.storage import read_card
+from netgpt.errors import NetGPTError, NotFound, PayloadTooLarge, RequestError, SettingsError, StoreError
+from netgpt.files import read_bytes
+from netgpt.fleet.orders import DIGEST, AdapterOrder, FilePart, Orders, SignedOrders
+from netgpt.models.download import sync_folder, write_whole
+from netgpt.policy import Policy
+from netgpt.policy.cases import ground_cases, read_cases, run_cases
+from netgpt.settings import Settings
+
+log = logging.getLogger(__name__)
+POLICY: Final = "policy.cedar"
+MOST_PART: Final = 256_000_000
+"""Bytes of one file; `adapters.max_bytes` bounds those of adapters further."""
+MOST_PARTS: Final = 2_000_000_000
+"""Bytes of all files that wait for their orders."""
+_DIGEST: Final = re.compile(DIGEST)
+
+
+def policy_file(home: Path) -> Path:
+    """Where the rules of the fleet lie: what `policy.set` names on a box that follows them."""
+    return home / "fleet" / POLICY
+
+
+class FleetMember:
+    """This box's part. Its methods work on files and may take a second: not for an event loop."""
+
+    def __init__(self, settings: Settings, registry: Registry) -> None:
+        self.settings, self.registry = settings, registry
+        self.folder = settings.home / "fleet"
+
+    @property
+    def is_member(self) -> bool:
+        """Whether the owner named a fleet."""
+        return bool(self.settings.fleet.key)
+
+    def take_part(self, sha256: str, at: int, size: int, data: bytes) -> int:
+        """Bytes of a file from `at` on, of `size` in all; returns how many are here. Resumes where a cut left it.
+
+        Raises PayloadTooLarge, RequestError (409: in no fleet, or other bytes are wanted), StoreError.
+        """
+        self._check_member()
+        if not _DIGEST.fullmatch(sha256) or not 0 <= at <= size or at + len(data) > size or size < 1:
+            raise RequestError("a part needs its SHA-256, `at` and `of` in bytes, and no more bytes than that")
+        if size > MOST_PART:
+            raise PayloadTooLarge(f"a part of a fleet's orders may have {MOST_PART:,} bytes at most")
+        with self._locked():
+            whole = self._part(sha256)
+            if whole.is_file():
+                return size
+            draft = whole.with_suffix(".part")
+            have = draft.stat().st_size if draft.is_file() else 0
+            if at != have:
+                raise RequestError(f"{have} bytes of this part are here: go on there", code="fleet_part_at", status=409)
+            if self._bytes_kept() + len(data) > MOST_PARTS:
+                raise PayloadTooLarge("too many parts wait for orders; send the orders that name them")
+            return self._append(draft, whole, size, data)
+
+    def _append(self, draft: Path, whole: Path, size: int, data: bytes) -> int:
+        try:
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600), "ab") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+                have = file.tell()
+            if have < size:
+                return have
+            with draft.open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != whole.name:
+                    draft.unlink()
+                    raise RequestError("these bytes are not the part that was announced; send it again")
+            draft.replace(whole)
+            sync_folder(whole.parent)
+        except OSError as error:
+            raise StoreError(f"{draft}: cannot be written: {error.strerror}") from None
+        return have
+
+    def follow(self, document: bytes) -> dict[str, Any]:
+        """Follow signed orders, whole or not at all; the report, with `missing`: the parts to send first.
+
+        Raises RequestError (not signed by its fleet; 409: in no fleet, a number that was, or a lower one, or why
+        they cannot be followed here, which the report keeps), StoreError.
+        """
+        self._check_member()
+        signed = SignedOrders.read(document)
+        orders = signed.verified(self.settings.fleet.key)
+        with self._locked():
+            current = self._current()
+            if current is not None and (orders.version, signed.digest) != (current[1].version, current[0].digest):
+                if orders.version <= current[1].version:
+                    told = f"orders {current[1].version} are in force here; these are {orders.version}"
+                    raise RequestError(told, code="fleet_version", status=409)
+            elif current is not None:
+                return self.report()
+            if missing := [part.sha256 for part in orders.parts if not self._part(part.sha256).is_file()]:
+                return {**self.report(), "missing": missing}
+            try:
+                self._obey(orders, signed)
+            except (SettingsError, RequestError, NotFound, PayloadTooLarge) as error:
+                self._write("refused.json", {"version": orders.version, "orders": signed.digest, "why": error.message})
+                log.error("fleet: orders %d are not followed: %s", orders.version, error.message)
+                raise RequestError(error.message, code="fleet_refused", status=409) from None
+        return self.report()
+
+    def _obey(self, orders: Orders, signed: SignedOrders) -> None:
+        """All is tried before anything changes. Raises what says why not."""
+        rules = self._tried(orders) if orders.policy is not None else None
+        for each in orders.adapters:
+            self._at_hand(each)
+        if rules is not None:
+            write_whole(self.folder / POLICY, rules, StoreError)
+        for each in orders.adapters:
+            self._place(each)
+        self._write("orders.json", {**signed.model_dump(), "followed": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"})
+        (self.folder / "refused.json").unlink(missing_ok=True)
+        wanted = {part.sha256 for part in orders.parts}
+        for path in self._parts():
+            if path.name not in wanted:
+                path.unlink(missing_ok=True)
+        log.warning("fleet: orders %d are in force", orders.version)
+
+    def _tried(self, orders: Orders) -> str:
+        """The rules, read and tried on the tables. Raises SettingsError, RequestError."""
+        path = self.folder / POLICY
+        if Path(self.settings.policy.set).expanduser().absolute() != path:
+            raise RequestError(f'this box does not follow a fleet\'s rules: its policy.set is not "{path}"')
+        assert orders.policy is not None
+        text = self._content(orders.policy).decode("utf-8", "replace")
+        draft = self.folder / "draft.cedar"
+        write_whole(draft, text, StoreError)
+        try:
+            policy = Policy.load(str(draft))
+        except SettingsError as error:
+            raise RequestError(error.message.replace(str(draft), "the rules")) from None
+        finally:
+            draft.unlink(missing_ok=True)
+        cases = ground_cases()
+        if orders.cases is not None:
+            cases += read_cases(self._part(orders.cases.sha256))
+        if wrong := [each for each in run_cases(policy, cases) if not each.ok]:
+            case = wrong[0].case
+            raise RequestError(f"the rules fail {len(wrong)} of {len(cases)} cases, the first in line {case.line}: "
+                               f"{case.who} {case.asked.action} {case.what}")  # fmt: skip
+        return text
+
+    def _at_hand(self, order: AdapterOrder) -> None:
+        """The adapter is in the registry with these weights, or comes in as a candidate. Raises RequestError."""
+        if order.state == "off":
+            return
+        with suppress(NotFound):
+            entry = self.registry.show(order.id)
+            if entry.card.weights_sha256 != order.weights.sha256:
+                raise RequestError(f"{order.id} is another adapter on this box: order it under the next number")
+            self._check_judged(order, entry.judged)
+            return
+        card = read_card(self._part(order.card.sha256))
+        if card.id != order.id or card.scope == "user":
+            raise RequestError(f"the card is {card.id}'s ({card.scope}); a fleet is given {order.id}, and no person's")
+        self._check_judged(order, (card.metrics.get("gate") or {}).get("passed") is True)
+        self.registry.add(self._part(order.weights.sha256), card)
+
+    def _check_judged(self, order: AdapterOrder, judged: bool) -> None:
+        if order.state != "candidate" and not judged:
+            raise RequestError(f"{order.id} passed no evaluation: it may be a candidate here, and serve nobody")
+
+    def _place(self, order: AdapterOrder) -> None:
+        name = order.id.partition("@")[0]
+        if order.state == "off":
+            with suppress(NotFound, RequestError):  # nothing of it is in use
+                self.registry.rollback(name)
+            return
+        entry = self.registry.show(order.id)
+        if order.state == "candidate" or (entry.state.value, entry.share) == (order.state, order.share):
+            return
+        self.registry.promote(entry.id, canary=order.share)
+
+    def report(self) -> dict[str, Any]:
+        """How far this box is."""
+        current = self._current()
+        adapters = [entry for entry in self.registry.list() if entry.card.scope != "user"]
+        return {
+            "object": "netgpt.fleet",
+            "box": self.settings.fleet.box,
+            "version": current[1].version if current else 0,
+            "orders": current[0].digest if current else None,
+            "followed": current[2] if current else None,
+            "refused": self._read("refused.json"),
+            "adapters": [
+                {"id": each.id, "state": each.state.value, "share": each.share, "fault": bool(each.fault)}
+                for each in adapters
+            ],
+        }  # fmt: skip
+
+    def _current(self) -> tuple[SignedOrders, Orders, str] | None:
+        """The orders in force, read and verified anew: a file that somebody changed counts for nothing."""
+        kept = self._read("orders.json") if self.is_member else None
+        if kept is None:
+            return None
+        followed = str(kept.pop("followed", ""))
+        try:
+            signed = SignedOrders.model_validate(kept)
+            return signed, signed.verified(self.settings.fleet.key), followed
+        except (ValueError, NetGPTError):
+            log.error("fleet: %s is not signed by fleet.key: it counts for nothing", self.folder / "orders.json")
+            return None
+
+    def _check_member(self) -> None:
+        if not self.is_member:
+            raise RequestError("this box is in no fleet: `netgpt fleet join` on it", code="no_fleet", status=409)
+
+    def _part(self, sha256: str) -> Path:
+        return self.folder / "parts" / sha256
+
+    def _parts(self) -> Iterator[Path]:
+        folder = self.folder / "parts"
+        return folder.iterdir() if folder.is_dir() else iter(())
+
+    def _bytes_kept(self) -> int:
+        return sum(path.stat().st_size for path in self._parts())
+
+    def _content(self, part: FilePart) -> bytes:
+        return read_bytes(self._part(part.sha256), StoreError)
+
+    def _read(self, name: str) -> dict[str, Any] | None:
+        try:
+            found = json.loads(read_bytes(self.folder / name, StoreError, most=2_000_000))
+        except (StoreError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
+    def _write(self, name: str, value: Mapping[str, Any]) -> None:
+        write_whole(self.folder / name, json.dumps(value, indent=1), StoreError)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One change at a time, over all processes of the box."""
+        try:
+            (self.folder / "parts").mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise StoreError(f"{self.folder}: cannot be written: {error.strerror}") from None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)

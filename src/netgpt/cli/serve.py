@@ -11,12 +11,12 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -25,8 +25,13 @@ from netgpt.errors import SettingsError
 from netgpt.files import check_home, open_own, why_not
 from netgpt.settings import Settings
 
+if TYPE_CHECKING:
+    from netgpt.app.gateway import Gateway
+
 STARTED_S = 2.0
 """Seconds that a start which is given up may take to end."""
+BACKLOG = 512
+"""Connections that may wait to be taken."""
 SWITCH_S = 0.0005
 """Seconds after which a thread that computes makes room for the event loop. With Python's 5 ms an answer beside a long
 request that is sealed took 66 ms in place of 16; with this it takes 15."""
@@ -36,25 +41,39 @@ request that is sealed took 66 ms in place of 16; with this it takes 15."""
 def serve(
     host: str = typer.Option(None, help="Address to listen on (server.host)."),
     port: int = typer.Option(None, help="TCP port, 0 takes a free one (server.port)."),
+    workers: int = typer.Option(
+        None, min=1, max=64, help="Processes that answer at this address, over one store and engine (server.workers)."
+    ),
 ) -> None:
     """Serve the OpenAI-compatible API."""
-    _ends_when_told()
-    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    ends_when_told()
+    options = (("host", host), ("port", port), ("workers", workers))
+    given = {name: value for name, value in options if value is not None}
     read = partial(read_settings, **({"server": given} if given else {}))
     settings = read()
-    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    begin_log(settings)
+    if settings.server.workers > 1:
+        from netgpt.cli.supervisor import supervise
+
+        supervise(settings, given)
+    else:
+        _serve(settings, read)
+
+
+def begin_log(settings: Settings, of: str = "") -> None:
+    """Log to stderr as the settings say, and leave no copy of the memory. `of`: said before each message."""
+    logging.basicConfig(level=settings.log_level.upper(), format=f"%(levelname)s %(name)s: {of}%(message)s")
     for chatty in ("httpx", "httpcore"):  # at debug they write headers, and headers hold keys
         logging.getLogger(chatty).setLevel(logging.WARNING)
     _no_core_dumps()
-    _serve(settings, read)
 
 
-def _ends_when_told() -> None:
+def ends_when_told() -> None:
     """Until the server takes over, SIGTERM ends the process by an exception, so that what is open is closed. Besides,
     the first process of a container gets no signal that it does not handle."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _end)
-        if _is_service():
+        if is_service():
             signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the settings are just being read
 
 
@@ -65,7 +84,7 @@ def _end(_sig: int, _frame: FrameType | None) -> None:
     raise SystemExit(0)  # it did what it was told
 
 
-def _is_service() -> bool:
+def is_service() -> bool:
     """Whether there is no terminal, whose end SIGHUP would tell."""
     try:
         return not os.isatty(0)
@@ -79,7 +98,7 @@ def _no_core_dumps() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 
 
-class _OwnLog(RotatingFileHandler):
+class OwnLog(RotatingFileHandler):
     """A log file in the home (0600), begun anew after 5 MB; the one before stays beside it."""
 
     def __init__(self, path: Path) -> None:
@@ -92,70 +111,105 @@ class _OwnLog(RotatingFileHandler):
         )
 
 
-def _log_to(path: Path) -> None:
+def log_to(path: Path) -> None:
     """What goes to stderr goes there, too: for `netgpt logs`. Where it cannot be written, that is said, and no more."""
     try:
-        logging.getLogger().addHandler(_OwnLog(path))
+        logging.getLogger().addHandler(OwnLog(path))
     except OSError as error:
         logging.getLogger(__name__).warning("%s: no log is kept there: %s", path, why_not(error))
 
 
 def _serve(settings: Settings, read: Callable[[], Settings]) -> None:
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads wait in a loop, and take the engine's cores
-    import uvicorn
-
+    """A gateway that is alone: one process."""
     from netgpt.app.gateway import open_gateway
-    from netgpt.cli.doctor import answers_with_bundled
     from netgpt.models.base import NoModel
-    from netgpt.models.offers import NOT_FOR_ANSWERS
     from netgpt.web.app import create_app
-    from netgpt.web.lifecycle import Drained
-    from netgpt.web.protocol import Doorkeeper, raise_file_limit
+
+    tls, remarks = prepared(settings)
+    gateway = open_gateway(settings)
+    try:
+        log_to(settings.log_file)
+        app = create_app(gateway)
+        has_keys = asyncio.run(gateway.store.has_keys())
+        listener = listen(settings, has_keys)
+    except BaseException:
+        asyncio.run(gateway.store.close())
+        raise
+    why = gateway.edge.why if isinstance(gateway.edge, NoModel) else ""
+    run_gateway(gateway, app, listener, tls, read, partial(introduce, settings, listener, why, remarks, has_keys))
+
+
+def prepared(settings: Settings) -> tuple[Any, list[str]]:
+    """What comes before a store or a model is opened: TLS, with what is to be said of it. Raises SettingsError."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads wait in a loop, and take the engine's cores
+    from netgpt.web.protocol import raise_file_limit
     from netgpt.web.tls import server_tls
 
     if settings.home.exists():
         check_home(settings.home, SettingsError)  # before anything is read or written there
     tls, remarks = server_tls(settings.server)
     raise_file_limit()
-    gateway = open_gateway(settings)
-    try:
-        _log_to(settings.log_file)
-        app = create_app(gateway)
-        has_keys = asyncio.run(gateway.store.has_keys())
-        listener = _listen(settings, has_keys)
-    except BaseException:
-        asyncio.run(gateway.store.close())
-        raise
+    return tls, list(remarks)
+
+
+def introduce(
+    settings: Settings, listener: socket.socket, no_model: str, remarks: Sequence[str], has_keys: bool, most: int
+) -> None:
+    """Say where it listens, and what a newcomer should know. `most`: connections at once."""
+    from netgpt.cli.doctor import answers_with_bundled
+    from netgpt.models.offers import NOT_FOR_ANSWERS
+
+    server = settings.server
+    host = f"[{server.host}]" if ":" in server.host else server.host
+    address = f"{'https' if server.tls_cert is not None else 'http'}://{host}:{listener.getsockname()[1]}"
+    several = f", by {server.workers} workers" if server.workers > 1 else ""
+    say(f"NetGPT listens on {address}/v1{several} (edge: {settings.edge.model}; {_cloud_line(settings)})")
+    if no_model:
+        say(f"No model answers on this box: {no_model} What may not leave is refused.")
+    if server.console:
+        say(f"To look at it: {address}/console/")
+    if answers_with_bundled(settings) and not settings.remotes:
+        say(NOT_FOR_ANSWERS)
+    if most < server.max_concurrency + server.max_waiting:
+        say(f"Open files are few here (ulimit -n): {most} connections at once, fewer than server.max_waiting.")
+    for remark in remarks:
+        say(remark)
+    if not has_keys and settings.oidc.issuer is None:
+        say("No key exists: programs on this machine need none. `netgpt keys create` makes the first.")
+
+
+def run_gateway(
+    gateway: Gateway,
+    app: Any,
+    listener: socket.socket,
+    tls: Any,
+    read: Callable[[], Settings],
+    introduced: Callable[[int], None] | None = None,
+) -> None:
+    """Serve until told to stop. `introduced`: called before, with how many connections there may be."""
+    import uvicorn
+
+    from netgpt.web.lifecycle import Drained
+    from netgpt.web.protocol import Doorkeeper
+
+    settings = gateway.settings
     keeper = Doorkeeper(settings.server, lambda code: gateway.metrics.refused.labels(code).inc(), tls)
     gateway.metrics.connections.set_function(lambda: keeper.taken)
     door: Any = keeper.protocol
     quiet = "error" if settings.log_level == "error" else "warning"
     config = uvicorn.Config(  # forwarded headers are for server.trusted_proxies alone
         app, log_level=quiet, access_log=False, server_header=False, proxy_headers=False, http=door, ws="none",
-        lifespan="on", backlog=512,
+        lifespan="on", backlog=BACKLOG if gateway.crew is None else 1,
     )  # fmt: skip
-    host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
-    address = f"{'https' if tls else 'http'}://{host}:{listener.getsockname()[1]}"
-    say(f"NetGPT listens on {address}/v1 (edge: {settings.edge.model}; {_cloud_line(settings)})")
-    if isinstance(gateway.edge, NoModel):
-        say(f"No model answers on this box: {gateway.edge.why} What may not leave is refused.")
-    if settings.server.console:
-        say(f"To look at it: {address}/console/")
-    if answers_with_bundled(settings) and not settings.remotes:
-        say(NOT_FOR_ANSWERS)
-    if keeper.most < settings.server.max_concurrency + settings.server.max_waiting:
-        say(f"Open files are few here (ulimit -n): {keeper.most} connections at once, fewer than server.max_waiting.")
-    for remark in remarks:
-        say(remark)
-    if not has_keys and settings.oidc.issuer is None:
-        say("No key exists: programs on this machine need none. `netgpt keys create` makes the first.")
+    if introduced is not None:
+        introduced(keeper.most)
     sys.setswitchinterval(SWITCH_S)
     gc.set_threshold(700, 10, 10)  # often and short: nobody waits long for it
     gc.freeze()  # what start-up made lives as long as the process: never look at it again
-    Drained(config, gateway, keeper, read if _is_service() else None).run(sockets=[listener])
+    Drained(config, gateway, keeper, read if is_service() else None).run(sockets=[listener])
 
 
-def _listen(settings: Settings, has_keys: bool) -> socket.socket:
+def listen(settings: Settings, has_keys: bool) -> socket.socket:
     """Bind, or say what stands in the way. Beyond loopback only when keys exist."""
     from netgpt.web.lockout import is_loopback
 

@@ -38,8 +38,11 @@ _Lock = tuple[str, float]  # the target, and until when it counts
 class Sessions:
     """Who answered what. One event loop only: there is no lock of threads."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock, self._key, self._count = clock, os.urandom(32), 0
+    def __init__(self, clock: Callable[[], float] = time.monotonic, key: bytes | None = None) -> None:
+        """`key`: of the digests, where several processes compare them."""
+        self._clock, self._key, self._count = clock, key or os.urandom(32), 0
+        self.noted: Callable[[list[Any]], None] | None = None
+        """Called with each lock that is new here, as JSON values for `take`."""
         self._of: OrderedDict[tuple[bytes, str], OrderedDict[bytes, _Lock]] = OrderedDict()
         """By person and key, who was heard of last at the end."""
 
@@ -87,9 +90,14 @@ class Sessions:
             after.update(_said("assistant", message))
             until = now + (CALLS_S if calls else TALKS_S)
             for digest in (after.digest(), *self._names(calls)):
-                self._put(owner, digest, (target, until))
+                self._note(owner, digest, (target, until))
             if conversation:
-                self._put(owner, self._digest("conversation", conversation), (target, now + TALKS_S))
+                self._note(owner, self._digest("conversation", conversation), (target, now + TALKS_S))
+
+    def take(self, lock: Sequence[Any]) -> None:
+        """A lock that another process of this machine noted."""
+        person, key, digest, target, until = lock
+        self._put((bytes.fromhex(person), key), bytes.fromhex(digest), (target, until))
 
     def forget(self, person: Person) -> None:
         """Drop all that is known of a person's conversations."""
@@ -103,6 +111,11 @@ class Sessions:
     def _target(self, locks: OrderedDict[bytes, _Lock], digest: bytes) -> str | None:
         lock = locks.get(digest)
         return lock[0] if lock is not None and self._clock() < lock[1] else None
+
+    def _note(self, owner: tuple[bytes, str], digest: bytes, lock: _Lock) -> None:
+        self._put(owner, digest, lock)
+        if self.noted is not None:
+            self.noted([owner[0].hex(), owner[1], digest.hex(), *lock])
 
     def _put(self, owner: tuple[bytes, str], digest: bytes, lock: _Lock) -> None:
         """Keep a lock; too many push out the oldest of the same person, then of who was silent for longest."""

@@ -212,7 +212,7 @@ class Limits(Part):
 
     async def use(self, id: str, now: datetime) -> KeyUse:
         """What a key has used on this day and in this month, both UTC."""
-        return (await self._read(partial(_use, now=now, id=id))).get(id, KeyUse())
+        return await self._read(partial(use_of, id=id, now=now))
 
     async def all_use(self, now: datetime) -> dict[str, KeyUse]:
         """The same for every key that was used this month."""
@@ -278,6 +278,11 @@ def _use(connection: Connection, now: datetime, id: str | None = None) -> dict[s
         query = query.where(key_use.c.key_id == id)
     rows = connection.execute(query.group_by(key_use.c.key_id))
     return {key: KeyUse(today, *used) for key, *used in rows}
+
+
+def use_of(connection: Connection, id: str, now: datetime) -> KeyUse:
+    """What one key has used on this day and in this month, both UTC."""
+    return _use(connection, now, id).get(id, KeyUse())
 
 
 def _day(moment: datetime) -> str:

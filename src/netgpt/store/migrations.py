@@ -46,7 +46,13 @@ def add_proposals(connection: Connection) -> None:
     schema.proposals.create(connection)
 
 
-MIGRATIONS: tuple[Migration, ...] = (start, keep_fact_vectors, add_proposals)
+def share_among_processes(connection: Connection) -> None:
+    """Leases, holds, minutes and news: what several processes of one gateway have in common."""
+    for table in (schema.leases, schema.holds, schema.rates, schema.news):
+        table.create(connection)
+
+
+MIGRATIONS: tuple[Migration, ...] = (start, keep_fact_vectors, add_proposals, share_among_processes)
 
 
 def migrate(engine: Engine, steps: Sequence[Migration] = MIGRATIONS) -> list[str]:

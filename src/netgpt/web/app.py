@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from fastapi import Depends, FastAPI
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from netgpt import __version__
 from netgpt.app.gateway import Gateway
@@ -66,6 +66,21 @@ def admission_of(gateway: Gateway) -> Admission:
     return admission
 
 
+class Signed:
+    """Says which worker answered: `x-netgpt-worker`. Only where there are several."""
+
+    def __init__(self, app: ASGIApp, number: int) -> None:
+        self.app, self._header = app, (b"x-netgpt-worker", b"%d" % number)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def signed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), self._header]}
+            await send(message)
+
+        await self.app(scope, receive, signed)
+
+
 class AnswersHead:
     """HEAD as GET without the body (RFC 9110, section 9.3.2), which the framework leaves to each operation."""
 
@@ -98,6 +113,8 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
                 access.owner = peers.owner
             await gateway.start()
             deferred.start()
+            if gateway.crew is not None:
+                gateway.crew.ready()
             yield
         finally:
             await deferred.close()
@@ -120,5 +137,7 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
     inner = Console(inner) if gateway.settings.server.console else inner
     agents = AgentsDoor(gateway, app, SeveralPrompts(app, Doors(app, doors, inner)))
     limited = LimitsMiddleware(agents, gateway)
-    reached = CorsMiddleware(limited, gateway)
+    reached: ASGIApp = CorsMiddleware(limited, gateway)
+    if gateway.crew is not None:
+        reached = Signed(reached, gateway.crew.post.number)
     return AccessLog(reached) if gateway.settings.server.access_log else reached

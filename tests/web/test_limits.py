@@ -166,7 +166,7 @@ async def test_changed_limits_are_in_force_at_once() -> None:
 
 async def test_keys_without_limits_cost_nothing() -> None:
     limits, _ = limiter()
-    assert await limits.hold("key_1", 400, {}) is None and limits.hold(None, 400, {}) is None
+    assert await limits.hold("key_1", 400, {}) is None and await limits.hold(None, 400, {}) is None
     assert limits.headers("key_1") == []
     limits.exchange_ended(ended(5))
 

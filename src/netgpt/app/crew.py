@@ -199,8 +199,9 @@ class Crew:
 class CrewResidency(Residency):
     """Chooses adapters for a worker's answers; the supervisor loads them."""
 
-    def __init__(self, crew: Crew, registry: Registry, settings: Adapters) -> None:
-        super().__init__(registry, crew.engine, settings)
+    def __init__(self, crew: Crew, registry: Registry, engine: SharedEngine | None, settings: Adapters) -> None:
+        """`engine`: None where the model is no engine of the supervisor's."""
+        super().__init__(registry, engine, settings)
         self._crew = crew
 
     def _remember(self, name: str, person: Person) -> None:

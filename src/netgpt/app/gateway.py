@@ -116,7 +116,7 @@ class Gateway:
         self.residency = (
             Residency(self.registry, engine, settings.adapters)
             if crew is None
-            else CrewResidency(crew, self.registry, settings.adapters)
+            else CrewResidency(crew, self.registry, crew.engine if engine is not None else None, settings.adapters)
         )
         self.needs_detector = any(not settings.remotes[target].trusted for target in remotes)
         self.target_names = target_names(settings)  # which target a model's name asks for
@@ -303,8 +303,14 @@ class Gateway:
         if self.engine is not None:
             parts.append(self.engine.stop)
         async with AsyncExitStack() as stack:  # one part that fails to close does not keep the others open
-            for close in (self.store.close, self._note_head, self.detector.close, *reversed(parts)):
+            for close in (self._leave, self.store.close, self._note_head, self.detector.close, *reversed(parts)):
                 stack.push_async_callback(close)
+
+    async def _leave(self) -> None:
+        """Tell the supervisor what was counted last."""
+        if self.crew is not None:
+            self.crew.report()
+            self.crew.close()
 
     async def _note_head(self) -> None:
         if self.owns_jobs:

@@ -14,6 +14,8 @@ import signal
 import socket
 import sys
 import time
+from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -30,11 +32,13 @@ from netgpt.web.protocol import places
 
 log = logging.getLogger(__name__)
 
+WORKER: Final = (sys.executable, "-P", "-m", "netgpt.cli.worker")
+"""Its number follows, for who looks at the processes; what it is it reads on its standard input."""
 STEADY_S: Final = 20.0
 """A worker that lived for so long did not die of its start."""
 MOST_TRIES: Final = 5
 """So many in a row that died of their start, while no other stays, and it is given up."""
-FIRST_PAUSE_S: Final = 0.25
+FIRST_PAUSE_S: Final = 0.2
 LONGEST_PAUSE_S: Final = 30.0
 LOGS_EVERY_S: Final = 5.0
 
@@ -65,15 +69,16 @@ async def _run(settings: Settings, given: dict[str, Any], remarks: list[str]) ->
 class Supervisor:
     """Starts workers, watches them, and ends them."""
 
-    def __init__(self, settings: Settings, given: dict[str, Any]) -> None:
+    def __init__(self, settings: Settings, given: dict[str, Any], command: Sequence[str] = WORKER) -> None:
         """Raises StoreError, ModelUnavailable: no worker could be started."""
-        self.settings, self.given = settings, given
+        self.settings, self.given, self.command = settings, given, command
         self.hub = Hub(settings, self._is_ready)
         self.listener: socket.socket | None = None
         self._secret = secrets.token_hex(32)
         self._processes: dict[int, asyncio.subprocess.Process] = {}
-        self._since: dict[int, float] = {}
-        """When each worker that answers began to."""
+        self._ready: set[int] = set()
+        self._failures: Counter[int] = Counter()
+        """How often in a row each worker died of its start."""
         self._first = asyncio.Event()
         self._end = asyncio.Event()
         self._code = 0
@@ -101,25 +106,24 @@ class Supervisor:
         tell()
 
     def _is_ready(self, number: int) -> None:
-        self._since[number] = time.monotonic()
+        self._ready.add(number)
         self._first.set()
 
     # one worker
 
     async def _keep(self, number: int) -> None:
         """Keep one worker running until it is time to end."""
-        failures = 0
         while not self._end.is_set():
             began = time.monotonic()
             worker, process = await self._start(number)
             code = await process.wait()
             self._processes.pop(number, None)
-            self._since.pop(number, None)
+            self._ready.discard(number)
             await self.hub.gone(worker)
             if self._end.is_set():
                 return
             lived_s = time.monotonic() - began
-            failures = 0 if lived_s >= STEADY_S else failures + 1
+            failures = self._failures[number] = 0 if lived_s >= STEADY_S else self._failures[number] + 1
             if failures >= MOST_TRIES and not self._one_stays():
                 self._give_up(number, code)
                 return
@@ -140,7 +144,7 @@ class Supervisor:
         }  # fmt: skip
         with theirs:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-c", "from netgpt.cli.worker import main; main()", stdin=asyncio.subprocess.PIPE,
+                *self.command, str(number), stdin=asyncio.subprocess.PIPE,
                 pass_fds=(self.listener.fileno(), theirs.fileno()), start_new_session=True,
             )  # fmt: skip
         self._processes[number] = process
@@ -153,7 +157,7 @@ class Supervisor:
         return worker, process
 
     def _one_stays(self) -> bool:
-        return any(time.monotonic() - since >= STEADY_S for since in self._since.values())
+        return any(not self._failures[number] for number in self._ready)
 
     def _give_up(self, number: int, code: int) -> None:
         self._code = 1

@@ -84,3 +84,7 @@ def _part_of(post: Post, given: dict[str, Any]) -> Settings:
     explores = {"explore_per_hour": share(routing.explore_per_hour)}
     changed = {"server": server.model_copy(update=parts), "routing": routing.model_copy(update=explores)}
     return settings.model_copy(update=changed)
+
+
+if __name__ == "__main__":
+    main()

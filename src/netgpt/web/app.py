@@ -40,12 +40,13 @@ ELSEWHERE = PoolStart(256, 16, LEAST_WAIT_ELSEWHERE_S)
 def admission_of(gateway: Gateway) -> Admission:
     """Admission as the settings say, with its metrics."""
     server, edge = gateway.settings.server, gateway.settings.edge
+    slots = edge.slots if gateway.crew is None else gateway.crew.post.share(edge.slots, 1)
 
     def first(pool: str) -> PoolStart:
         if pool != "edge" and gateway.remotes:
             return ELSEWHERE
         if pool in ("edge", AUTO) and edge.base_url is None:
-            return PoolStart(edge.slots + 1, edge.slots)
+            return PoolStart(slots + 1, slots)
         return UNKNOWN
 
     admission = Admission(

@@ -37,10 +37,12 @@ def says(body: Any) -> str:
 def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Two workers, whose callers need keys; `box.key` is an admin's."""
     settings = {"privacy__names": "false", "server__workers": "2", "lockout__failures": "4", "lockout__first_s": "300"}
-    with FaultyCloud(says, chunk_size=5, delay_s=0.02) as cloud:
-        with Served(tmp_path_factory.mktemp("home"), cloud=cloud, **settings) as served:
-            served.key = made(served, "admin", "--role", "admin")["secret"]
-            yield served
+    with (
+        FaultyCloud(says, chunk_size=5, delay_s=0.02) as cloud,
+        Served(tmp_path_factory.mktemp("home"), cloud=cloud, **settings) as served,
+    ):
+        served.key = made(served, "admin", "--role", "admin")["secret"]
+        yield served
 
 
 def made(box: Served, name: str, *options: str) -> dict[str, Any]:

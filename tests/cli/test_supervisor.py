@@ -29,13 +29,13 @@ async def supervised(home: Path, program: str, stop_after: str = "", **server: o
         running = asyncio.create_task(supervisor.run(told.set))
         if stop_after == "ready":
             await told.wait()
-            while not all(each["state"] == "ready" for each in supervisor.hub.shown().values()):
+            while not all(each["state"] == "ready" for each in supervisor.board.shown().values()):
                 await asyncio.sleep(0.01)
             supervisor._stop(signal.SIGTERM)
         return await running, supervisor
     finally:
         supervisor.listener.close()
-        await supervisor.hub.close()
+        await supervisor.board.close()
 
 
 async def test_a_crash_loop_ends_with_an_error(
@@ -53,4 +53,4 @@ async def test_a_crash_loop_ends_with_an_error(
 async def test_all_are_drained_and_what_hangs_is_killed(tmp_path: Path) -> None:
     hangs = READY + "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
     code, supervisor = await supervised(tmp_path, hangs, "ready", drain_s=0.1)
-    assert code == 0 and all(each["state"] == "down" for each in supervisor.hub.shown().values())
+    assert code == 0 and all(each["state"] == "down" for each in supervisor.board.shown().values())

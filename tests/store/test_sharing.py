@@ -13,7 +13,7 @@ from netgpt.errors import RateLimited, StoreError
 from netgpt.store.encryption import Sealer
 from netgpt.store.learning import DecisionRow
 from netgpt.store.schema import KeyLimits
-from netgpt.store.sharing import Held, Together
+from netgpt.store.sharing import AnswerHold, KeyState
 from netgpt.store.store import Store
 from netgpt.types import Person
 
@@ -63,7 +63,7 @@ async def test_a_clock_that_goes_back_keeps_no_dead_owner(two: Two) -> None:
 async def test_minutes_are_counted_once(two: Two) -> None:
     limits = KeyLimits(requests_per_minute=6, tokens_per_minute=600)
 
-    def decide(known: Together) -> None:
+    def decide(known: KeyState) -> None:
         if known.requests_left < 1:
             raise RateLimited("enough")
 
@@ -84,12 +84,12 @@ async def test_minutes_are_counted_once(two: Two) -> None:
 async def test_estimates_of_all_hold_one_budget(two: Two) -> None:
     limits = KeyLimits(tokens_per_day=1000)
 
-    def decide(known: Together) -> None:
+    def decide(known: KeyState) -> None:
         if known.use.tokens + known.held_tokens >= 1000:
             raise RateLimited("enough")
 
     async def held(number: int) -> bool:
-        mine = Held(f"hold {number}", "key_1", f"worker {number % 2}", 300, 0.1)
+        mine = AnswerHold(f"hold {number}", "key_1", f"worker {number % 2}", 300, 0.1)
         try:
             await two[number % 2].shared_limits.hold(mine, limits, 300, NOW, decide)
         except RateLimited:

@@ -15,15 +15,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from netgpt.adapters.registry import Registry
-from netgpt.adapters.residency import Residency
 from netgpt.app.channel import Channel
 from netgpt.errors import StoreError
 from netgpt.models.base import Health
 from netgpt.models.shared_engine import SharedEngine
-from netgpt.settings.sections import Adapters
 from netgpt.store.store import Store
-from netgpt.types import Person
 
 log = logging.getLogger(__name__)
 
@@ -194,27 +190,3 @@ class Crew:
     def close(self) -> None:
         if self._channel is not None:
             self._channel.close()
-
-
-class CrewResidency(Residency):
-    """Chooses adapters for a worker's answers; the supervisor loads them."""
-
-    def __init__(self, crew: Crew, registry: Registry, engine: SharedEngine | None, settings: Adapters) -> None:
-        """`engine`: None where the model is no engine of the supervisor's."""
-        super().__init__(registry, engine, settings)
-        self._crew = crew
-
-    def _remember(self, name: str, person: Person) -> None:
-        self._crew.ask("wants", [person.tenant, person.user])
-
-    def look(self) -> None:
-        self._crew.ask("look")
-
-    def unfit(self, id: str) -> str | None:
-        return self._crew.engine.refused.get(id)
-
-    async def prepare(self) -> None:
-        """Nothing: the supervisor has."""
-
-    async def run(self) -> None:
-        """Nothing: the supervisor does."""

@@ -16,7 +16,7 @@ from netgpt.adapters.canary import watch_canaries
 from netgpt.adapters.registry import Registry, open_registry
 from netgpt.adapters.residency import Residency
 from netgpt.app.capability import CapabilityService
-from netgpt.app.crew import Crew, CrewResidency
+from netgpt.app.crew import Crew
 from netgpt.app.embeddings import Embeddings
 from netgpt.app.factory import last_answer, open_detector, open_edge, open_remotes
 from netgpt.app.figures import Family, families_of
@@ -28,7 +28,7 @@ from netgpt.app.relevance import RelevanceService, open_reader
 from netgpt.app.routing import RoutingService, Telemetry, open_judge
 from netgpt.app.sessions import SessionService
 from netgpt.app.shared_learning import SharedLearning
-from netgpt.app.together import Together
+from netgpt.app.together import CrewResidency, Together
 from netgpt.completion.select import Selector
 from netgpt.constraints.learnt import FactReader
 from netgpt.context.location import PlaceNames
@@ -258,7 +258,7 @@ class Gateway:
         await self.learning.start(self.routing_service, self.record, self.metrics)
         self.proposing.start(self.metrics)
         await self._read_places()
-        if self.owns_jobs:
+        if self.crew is None:
             await self.head_noter.start()
         self.telemetry.start()
         if self.crew is not None:

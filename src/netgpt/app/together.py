@@ -1,5 +1,5 @@
-"""What workers tell one another while they run, so that each knows what the others know: who goes on with which
-conversation, that the rules changed, whom to forget.
+"""What workers tell one another and their supervisor while they run: who goes on with which conversation, that the
+rules changed, whom to forget, whose adapter is wanted.
 
 Only what may be lost with a process is told here; what must hold is in the store.
 """
@@ -11,11 +11,15 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from netgpt.adapters.registry import Registry
+from netgpt.adapters.residency import Residency
 from netgpt.app.crew import Crew
 from netgpt.app.learning import Learning
 from netgpt.app.sessions import SessionService
+from netgpt.models.shared_engine import SharedEngine
 from netgpt.policy import InForce
 from netgpt.registry import forget_texts
+from netgpt.settings.sections import Adapters
 from netgpt.types import Person
 
 log = logging.getLogger(__name__)
@@ -51,3 +55,27 @@ class Together:
 def _failed(done: asyncio.Future[Any]) -> None:
     if not done.cancelled() and done.exception() is not None:
         log.error("policy: the rules could not be read anew: unforeseen %s", type(done.exception()).__name__)
+
+
+class CrewResidency(Residency):
+    """Chooses adapters for a worker's answers; the supervisor loads them."""
+
+    def __init__(self, crew: Crew, registry: Registry, engine: SharedEngine | None, settings: Adapters) -> None:
+        """`engine`: None where the model is no engine of the supervisor's."""
+        super().__init__(registry, engine, settings)
+        self._crew = crew
+
+    def _remember(self, name: str, person: Person) -> None:
+        self._crew.ask("wants", [person.tenant, person.user])
+
+    def look(self) -> None:
+        self._crew.ask("look")
+
+    def unfit(self, id: str) -> str | None:
+        return self._crew.engine.refused.get(id)
+
+    async def prepare(self) -> None:
+        """Nothing: the supervisor has."""
+
+    async def run(self) -> None:
+        """Nothing: the supervisor does."""

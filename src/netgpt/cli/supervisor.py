@@ -22,9 +22,9 @@ from typing import Any, Final
 
 import typer
 
-from netgpt.app.hub import Hub, Worker
+from netgpt.app.switchboard import Switchboard, Worker
 from netgpt.cli.common import console
-from netgpt.cli.serve import BACKLOG, OwnLog, introduce, is_service, listen, log_to, prepared
+from netgpt.cli.serving import BACKLOG, OwnLog, introduce, is_service, listen, log_to, prepared
 from netgpt.models.base import NoModel
 from netgpt.settings import Settings
 from netgpt.web.lifecycle import CLOSING_S
@@ -54,16 +54,16 @@ async def _run(settings: Settings, given: dict[str, Any], remarks: list[str]) ->
     supervisor = Supervisor(settings, given)
     try:
         log_to(settings.log_file)
-        has_keys = await supervisor.hub.store.has_keys()
+        has_keys = await supervisor.board.store.has_keys()
         supervisor.listener = listen(settings, has_keys)
         supervisor.listener.listen(BACKLOG)
-        edge = supervisor.hub.edge
+        edge = supervisor.board.edge
         why = edge.why if isinstance(edge, NoModel) else ""
         most = places(settings.server) * settings.server.workers
         tell = partial(introduce, settings, supervisor.listener, why, remarks, has_keys, most)
         return await supervisor.run(tell)
     finally:
-        await supervisor.hub.close()
+        await supervisor.board.close()
 
 
 class Supervisor:
@@ -72,7 +72,7 @@ class Supervisor:
     def __init__(self, settings: Settings, given: dict[str, Any], command: Sequence[str] = WORKER) -> None:
         """Raises StoreError, ModelUnavailable: no worker could be started."""
         self.settings, self.given, self.command = settings, given, command
-        self.hub = Hub(settings, self._is_ready)
+        self.board = Switchboard(settings, self._is_ready)
         self.listener: socket.socket | None = None
         self._secret = secrets.token_hex(32)
         self._processes: dict[int, asyncio.subprocess.Process] = {}
@@ -90,7 +90,7 @@ class Supervisor:
             loop.add_signal_handler(number, self._stop, number)
         if is_service():
             loop.add_signal_handler(signal.SIGHUP, self._pass_on, signal.SIGHUP)
-        self.hub.start()
+        self.board.start()
         keeping = [asyncio.create_task(self._keep(n)) for n in range(1, self.settings.server.workers + 1)]
         others = [asyncio.create_task(self._introduce(tell)), asyncio.create_task(self._turn_log())]
         try:
@@ -119,7 +119,7 @@ class Supervisor:
             code = await process.wait()
             self._processes.pop(number, None)
             self._ready.discard(number)
-            await self.hub.gone(worker)
+            await self.board.gone(worker)
             if self._end.is_set():
                 return
             lived_s = time.monotonic() - began
@@ -132,7 +132,7 @@ class Supervisor:
                 "worker %d ended after %.0f s (%s); another one starts in %.2g s", number, lived_s, _how(code), pause_s
             )
             await self._pause(pause_s)
-            self.hub.restarts[number] += 1
+            self.board.restarts[number] += 1
 
     async def _start(self, number: int) -> tuple[Worker, asyncio.subprocess.Process]:
         assert self.listener is not None
@@ -151,7 +151,7 @@ class Supervisor:
         assert process.stdin is not None
         process.stdin.write(json.dumps(order).encode())
         process.stdin.close()
-        worker = await self.hub.join(number, process.pid, owner, ours)
+        worker = await self.board.join(number, process.pid, owner, ours)
         if self._end.is_set():  # told to stop meanwhile
             process.terminate()
         return worker, process

@@ -18,7 +18,7 @@ from typing import Any
 
 from netgpt.app.crew import Crew, Post
 from netgpt.cli.common import read_settings, reports_errors
-from netgpt.cli.serve import BACKLOG, begin_log, ends_when_told, prepared, run_gateway
+from netgpt.cli.serving import BACKLOG, begin_log, ends_when_told, prepared, run_gateway
 from netgpt.files import open_own, why_not
 from netgpt.settings import Settings
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import blake2b
@@ -19,6 +20,8 @@ from netgpt.errors import StoreError
 from netgpt.files import open_own, why_not
 
 _LOOK_EVERY_S: Final = 0.004
+_LONGEST_S: Final = 120.0
+"""Nobody waits longer: hiding a text ends sooner, or not at all."""
 
 
 class FileLocks:
@@ -34,14 +37,18 @@ class FileLocks:
 
     @asynccontextmanager
     async def hold(self, name: str) -> AsyncIterator[None]:
-        """Not twice within one task: names share files."""
+        """Not twice within one task: names share files. Raises StoreError (`store_locked`) where it takes too long."""
         path = self._folder / blake2b(name.encode("utf-8", "surrogatepass"), digest_size=1).hexdigest()
         try:
             descriptor = open_own(path, os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise StoreError(f"{path}: cannot be used: {why_not(error)}") from None
         try:
-            while not _taken(descriptor):  # noqa: ASYNC110 - the kernel wakes threads, not tasks
+            until = time.monotonic() + _LONGEST_S
+            while not _taken(descriptor):
+                if time.monotonic() > until:
+                    message = f"{path}: another process has held this lock for {_LONGEST_S:g} s; try again later."
+                    raise StoreError(message, code="store_locked", retry_after=5.0)
                 await asyncio.sleep(_LOOK_EVERY_S)
             yield
         finally:

@@ -70,7 +70,7 @@ def require_lease(connection: Connection, name: str, owner: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Together:
+class KeyState:
     """What all processes know of a key at one moment."""
 
     use: KeyUse = field(default_factory=KeyUse)
@@ -81,7 +81,7 @@ class Together:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class AnswerHold:
     """The estimate of one answer under way, in the process `owner`."""
 
     id: str
@@ -98,11 +98,11 @@ class SharedLimits(Part):
     """
 
     async def admit(
-        self, key_id: str, limits: KeyLimits, now: datetime, decide: Callable[[Together], None]
-    ) -> Together:
+        self, key_id: str, limits: KeyLimits, now: datetime, decide: Callable[[KeyState], None]
+    ) -> KeyState:
         """Count one request of the minute."""
 
-        def admit(connection: Connection) -> Together:
+        def admit(connection: Connection) -> KeyState:
             known = _together(connection, key_id, limits, now)
             decide(known)
             if not limits.requests_per_minute and not limits.tokens_per_minute:
@@ -115,11 +115,11 @@ class SharedLimits(Part):
         return await self._submit(admit, enters_itself=True)
 
     async def hold(
-        self, held: Held, limits: KeyLimits, for_s: float, now: datetime, decide: Callable[[Together], None]
-    ) -> Together:
+        self, held: AnswerHold, limits: KeyLimits, for_s: float, now: datetime, decide: Callable[[KeyState], None]
+    ) -> KeyState:
         """Count the estimate of one answer for `for_s` seconds at most; what was known before it."""
 
-        def hold(connection: Connection) -> Together:
+        def hold(connection: Connection) -> KeyState:
             known = _together(connection, held.key_id, limits, now)
             decide(known)
             connection.execute(insert(holds).values(**asdict(held), until=_seconds(now) + for_s))
@@ -149,7 +149,7 @@ class SharedLimits(Part):
         await self._submit(expire, needs_room=False, enters_itself=True)
 
 
-def _together(connection: Connection, key_id: str, limits: KeyLimits, now: datetime) -> Together:
+def _together(connection: Connection, key_id: str, limits: KeyLimits, now: datetime) -> KeyState:
     counted = (func.coalesce(func.sum(holds.c.tokens), 0), func.coalesce(func.sum(holds.c.cost), 0.0))
     live = (holds.c.key_id == key_id, holds.c.until > _seconds(now))
     tokens, cost = connection.execute(select(*counted).where(*live)).one()
@@ -158,10 +158,10 @@ def _together(connection: Connection, key_id: str, limits: KeyLimits, now: datet
     full = float(limits.requests_per_minute or 0), float(limits.tokens_per_minute or 0)
     row = connection.execute(select(rates).where(rates.c.key_id == key_id)).one_or_none()
     if row is None:
-        return Together(use, int(tokens), float(cost), *full)
+        return KeyState(use, int(tokens), float(cost), *full)
     share = min(1.0, max(0.0, _seconds(now) - row.at) / 60)
     left = (min(most, was + share * most) for most, was in zip(full, (row.requests_left, row.tokens_left), strict=True))
-    return Together(use, int(tokens), float(cost), *left)
+    return KeyState(use, int(tokens), float(cost), *left)
 
 
 _LEARNER: Final = "jobs"

@@ -32,7 +32,7 @@ from netgpt.store.schema import KeyLimits
 from netgpt.types import LOCAL_TENANT, Caller, Person, Role
 from netgpt.web.lockout import Lockout, proxies
 from netgpt.web.peers import Owner
-from netgpt.web.rate_limits import Counted, Limiter
+from netgpt.web.rate_limits import Limiter, SharedCount
 
 log = logging.getLogger(__name__)
 
@@ -368,7 +368,7 @@ class Access:
         self.proxies = proxies(settings.server.trusted_proxies)
         counted = None
         if (crew := gateway.crew) is not None:
-            counted = Counted(gateway.store.shared_limits, crew.post.owner, settings.server.deadline_s + _SLACK_S)
+            counted = SharedCount(gateway.store.shared_limits, crew.post.owner, settings.server.deadline_s + _SLACK_S)
             self.lockout.told = partial(crew.tell, "wrong key")
             crew.on("wrong key", self.lockout.heard)
         self.limiter = Limiter(gateway.store.limits.use, settings.remotes, counted=counted)

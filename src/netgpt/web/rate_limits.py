@@ -3,7 +3,7 @@
 Minutes are token buckets in this process's memory. Days and months are what the database has booked (by every process),
 read again when older than `_READ_AGAIN_S`, plus what ended here since. What is being answered counts by an estimate
 until its end, so a crowd of requests cannot overrun a budget together. Where several processes answer, all of this is
-in the database, and asked there (`Counted`): nothing is older than the transaction that counts the request.
+in the database, and asked there (`SharedCount`): nothing is older than the transaction that counts the request.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from netgpt.exchange import Exchange
 from netgpt.settings.sections import Cloud
 from netgpt.stages.record import cost_of, cost_of_all
 from netgpt.store.schema import KeyLimits, KeyUse
-from netgpt.store.sharing import Held, SharedLimits, Together
+from netgpt.store.sharing import AnswerHold, KeyState, SharedLimits
 from netgpt.types import CHARACTERS_A_TOKEN, Caller, Usage
 
 log = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ class _State:
         """What ended here since the last reading began: it may not be in that reading."""
         self.held_tokens, self.held_cost = 0, 0.0
 
-    def take(self, known: Together, now: float) -> None:
+    def take(self, known: KeyState, now: float) -> None:
         """What all processes know of the key at this moment stands for what this one knew."""
         self.use, self.held_tokens, self.held_cost = known.use, known.held_tokens, known.held_cost
         for bucket, left in ((self.requests, known.requests_left), (self.tokens, known.tokens_left)):
@@ -114,7 +114,7 @@ class Hold:
             state.held_cost -= self.cost
 
 
-class Counted:
+class SharedCount:
     """Limits that are counted in the database, for all workers. Writes that no request waits for go together."""
 
     def __init__(self, limits: SharedLimits, owner: str, longest_s: float) -> None:
@@ -135,25 +135,24 @@ class Counted:
 
     async def hold(self, key_id: str, state: _State, tokens: int, cost: float, now: float) -> str:
         """Raises RateLimited, StoreError."""
-        id = secrets.token_hex(12)
+        mine = AnswerHold(secrets.token_hex(12), key_id, self._owner, tokens, cost)
         known = await self._decided(
-            lambda decide: self._limits.hold(
-                Held(id, key_id, self._owner, tokens, cost), state.limits, self._longest_s, datetime.now(UTC), decide
-            ), state, now, minute=False,
+            lambda decide: self._limits.hold(mine, state.limits, self._longest_s, datetime.now(UTC), decide),
+            state, now, minute=False,
         )  # fmt: skip
         state.take(known, now)
-        return id
+        return mine.id
 
     async def _decided(
-        self, ask: Callable[[Callable[[Together], None]], Awaitable[Together]], state: _State, now: float,
+        self, ask: Callable[[Callable[[KeyState], None]], Awaitable[KeyState]], state: _State, now: float,
         *, minute: bool = True,
-    ) -> Together:  # fmt: skip
+    ) -> KeyState:  # fmt: skip
         """Ask; again for a moment, where only an estimate stands in the way: its answer may just have ended."""
         tries = 0
         while True:
             held = 0
 
-            def decide(known: Together) -> None:  # within the transaction, in the store's thread: of a copy
+            def decide(known: KeyState) -> None:  # within the transaction, in the store's thread: of a copy
                 nonlocal held
                 held, copy = known.held_tokens, _State(state.limits, now)
                 copy.take(known, now)
@@ -196,7 +195,7 @@ class Limiter:
         read_use: ReadUse,
         remotes: Mapping[str, Cloud],
         clock: Callable[[], float] = time.monotonic,
-        counted: Counted | None = None,
+        counted: SharedCount | None = None,
     ) -> None:
         """`counted`: where several processes answer."""
         self._read_use, self._remotes, self._clock, self._counted = read_use, remotes, clock, counted

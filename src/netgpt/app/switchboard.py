@@ -56,13 +56,13 @@ class Worker:
 class Generations:
     """Keeps each child of the engine alive while a worker has a claim on it."""
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
+    def __init__(self, board: Switchboard) -> None:
+        self._board = board
         self._held: dict[int, tuple[ExitStack, float]] = {}
         """By generation: what holds it, and when it was last the newest."""
 
     def look(self, now: float) -> None:
-        engine = self._hub.engine
+        engine = self._board.engine
         assert engine is not None
         if engine.swaps not in self._held:
             stack = ExitStack()
@@ -74,7 +74,7 @@ class Generations:
         for generation, (stack, newest) in list(self._held.items()):
             if generation == engine.swaps:
                 self._held[generation] = stack, now
-            elif now - newest > GRACE_S and not any(each.claims[generation] for each in self._hub.workers.values()):
+            elif now - newest > GRACE_S and not any(each.claims[generation] for each in self._board.workers.values()):
                 del self._held[generation]
                 stack.close()
 
@@ -84,7 +84,7 @@ class Generations:
         self._held.clear()
 
 
-class Hub:
+class Switchboard:
     """Opened before the first worker, closed after the last. `on_ready`: a worker answers from now on."""
 
     def __init__(self, settings: Settings, on_ready: Callable[[int], None]) -> None:

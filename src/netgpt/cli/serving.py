@@ -144,6 +144,7 @@ def run_gateway(
 
     from netgpt.web.lifecycle import Drained
     from netgpt.web.protocol import Doorkeeper
+    from netgpt.web.shared_socket import DrainedWorker
 
     settings = gateway.settings
     keeper = Doorkeeper(settings.server, lambda code: gateway.metrics.refused.labels(code).inc(), tls)
@@ -152,14 +153,20 @@ def run_gateway(
     quiet = "error" if settings.log_level == "error" else "warning"
     config = uvicorn.Config(  # forwarded headers are for server.trusted_proxies alone
         app, log_level=quiet, access_log=False, server_header=False, proxy_headers=False, http=door, ws="none",
-        lifespan="on", backlog=BACKLOG if gateway.crew is None else 1,
+        lifespan="on", backlog=BACKLOG,
     )  # fmt: skip
     if introduced is not None:
         introduced(keeper.most)
     sys.setswitchinterval(SWITCH_S)
     gc.set_threshold(700, 10, 10)  # often and short: nobody waits long for it
     gc.freeze()  # what start-up made lives as long as the process: never look at it again
-    Drained(config, gateway, keeper, read if is_service() else None).run(sockets=[listener])
+    reading = read if is_service() else None
+    if gateway.crew is None:
+        Drained(config, gateway, keeper, reading).run(sockets=[listener])
+    else:
+        worker = DrainedWorker(config, gateway, keeper, reading)
+        worker.listener = listener
+        worker.run(sockets=[])
 
 
 def listen(settings: Settings, has_keys: bool) -> socket.socket:

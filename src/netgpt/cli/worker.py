@@ -18,7 +18,7 @@ from typing import Any
 
 from netgpt.app.crew import Crew, Post
 from netgpt.cli.common import read_settings, reports_errors
-from netgpt.cli.serving import BACKLOG, begin_log, ends_when_told, prepared, run_gateway
+from netgpt.cli.serving import begin_log, ends_when_told, prepared, run_gateway
 from netgpt.files import open_own, why_not
 from netgpt.settings import Settings
 
@@ -35,13 +35,6 @@ class _FollowedLog(logging.handlers.WatchedFileHandler):
         return os.fdopen(
             open_own(Path(self.baseFilename), os.O_WRONLY | os.O_CREAT | os.O_APPEND), "a", encoding="utf-8"
         )
-
-
-class _SharedListener(socket.socket):
-    """The supervisor's socket: it listens already, and how many may wait is not for a worker to say."""
-
-    def listen(self, backlog: int = BACKLOG) -> None:
-        super().listen(BACKLOG)
 
 
 @reports_errors
@@ -67,7 +60,7 @@ def main() -> None:
 
     tls, _ = prepared(settings)
     gateway = open_gateway(settings, crew)
-    run_gateway(gateway, create_app(gateway), _SharedListener(fileno=order["listener"]), tls, read)
+    run_gateway(gateway, create_app(gateway), socket.socket(fileno=order["listener"]), tls, read)
 
 
 def _part_of(post: Post, given: dict[str, Any]) -> Settings:

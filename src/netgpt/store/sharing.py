@@ -105,14 +105,15 @@ class SharedLimits(Part):
         def admit(connection: Connection) -> KeyState:
             known = _together(connection, key_id, limits, now)
             decide(known)
-            if not limits.requests_per_minute and not limits.tokens_per_minute:
+            if not has_minute:
                 return known
             values = {"requests_left": known.requests_left - 1, "tokens_left": known.tokens_left, "at": _seconds(now)}
             if connection.execute(update(rates).where(rates.c.key_id == key_id).values(values)).rowcount == 0:
                 connection.execute(insert(rates).values(key_id=key_id, **values))
             return known
 
-        return await self._submit(admit, enters_itself=True)
+        has_minute = limits.requests_per_minute or limits.tokens_per_minute
+        return await (self._submit(admit, enters_itself=True) if has_minute else self._read(admit))
 
     async def hold(
         self, held: AnswerHold, limits: KeyLimits, for_s: float, now: datetime, decide: Callable[[KeyState], None]

@@ -63,6 +63,17 @@ def counted(families: Sequence[Family]) -> list[Family]:
     return [family for family in families if family[2] in _ADDED]
 
 
+def answered_in(families: Sequence[Family]) -> dict[str, int]:
+    """Exchanges that ended, by "route status", as `Metrics.answered` tells those of one process."""
+    ended = (samples for name, _, _, samples in families if name == "netgpt_exchanges")
+    return {
+        " ".join(labels.values()): int(value)
+        for samples in ended
+        for sample, labels, value in samples
+        if sample.endswith("_total")
+    }
+
+
 def text_of(families: Sequence[Family]) -> bytes:
     """The page for `/metrics`."""
     registry = CollectorRegistry(auto_describe=False)

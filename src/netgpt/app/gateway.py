@@ -19,7 +19,7 @@ from netgpt.app.capability import CapabilityService
 from netgpt.app.crew import Crew
 from netgpt.app.embeddings import Embeddings
 from netgpt.app.factory import last_answer, open_detector, open_edge, open_remotes
-from netgpt.app.figures import Family, families_of
+from netgpt.app.figures import Family, answered_in, families_of
 from netgpt.app.heads import HeadNoter
 from netgpt.app.learning import Learning
 from netgpt.app.metrics import Metrics, SignalsCollector
@@ -332,8 +332,7 @@ class Gateway:
         """Read newly imported places, withdraw canaries that do worse, delete rows past their time."""
         while True:
             try:
-                if await asyncio.to_thread(self.rules.look) and self.crew is not None:
-                    self.crew.tell("policy")
+                await self.look_at_rules()
                 await asyncio.to_thread(self.capability.refresh)
                 await self._read_places()
                 if self.owns_jobs:
@@ -341,6 +340,16 @@ class Gateway:
             except StoreError as error:
                 log.error("housekeeping: %s", error.message)
             await asyncio.sleep(HOUSEKEEPING_S)
+
+    async def look_at_rules(self) -> None:
+        """Read the rules anew where their file changed, and let the other workers do so."""
+        if await asyncio.to_thread(self.rules.look) and self.crew is not None:
+            self.crew.tell("policy")
+
+    async def answered(self) -> dict[str, int]:
+        """Exchanges that ended since the start, by "route status"; those of all workers."""
+        all_of_them = await self.crew.gather() if self.crew is not None else None
+        return self.metrics.answered() if all_of_them is None else answered_in(all_of_them)
 
     async def _do_jobs(self) -> None:
         """What one process does for the store. Raises StoreError."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from netgpt.adapters.registry import Registry
 from netgpt.adapters.residency import Residency
@@ -24,6 +24,10 @@ from netgpt.types import Person
 
 log = logging.getLogger(__name__)
 
+TOLD_EVERY_S: Final = 0.2
+"""Who goes on with a conversation without tools is told so much later at most."""
+_MOST_LOCKS: Final = 500
+
 
 class Together:
     """Joins one worker's parts with those of the others. `forgets`: called when a person's words have to go."""
@@ -31,10 +35,28 @@ class Together:
     def __init__(self, crew: Crew, rules: InForce, sessions: SessionService, learning: Learning) -> None:
         self._crew, self._rules, self._sessions, self._learning = crew, rules, sessions, learning
         self.forgets: list[Callable[[], None]] = []
-        sessions.sessions.noted = lambda lock: crew.tell("lock", lock)
-        crew.on("lock", sessions.sessions.take)
+        self._locks: list[list[Any]] = []
+        sessions.sessions.noted = self._noted
+        crew.on("locks", self._take)
         crew.on("policy", lambda _: self._look())
         crew.on("forget", lambda data: self._forget(Person(*data)))
+
+    def _noted(self, locks: list[list[Any]], calls: bool) -> None:
+        """An answer that called tools is told at once, others together: each message wakes every worker."""
+        if not self._locks and not calls:
+            asyncio.get_running_loop().call_later(TOLD_EVERY_S, self._tell_locks)
+        self._locks += locks
+        if calls or len(self._locks) >= _MOST_LOCKS:
+            self._tell_locks()
+
+    def _tell_locks(self) -> None:
+        locks, self._locks = self._locks, []
+        if locks:
+            self._crew.tell("locks", locks)
+
+    def _take(self, locks: list[list[Any]]) -> None:
+        for lock in locks:
+            self._sessions.sessions.take(lock)
 
     def forget(self, person: Person) -> None:
         """Let the other workers drop what they have of a person in memory."""

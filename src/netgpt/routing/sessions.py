@@ -41,8 +41,9 @@ class Sessions:
     def __init__(self, clock: Callable[[], float] = time.monotonic, key: bytes | None = None) -> None:
         """`key`: of the digests, where several processes compare them."""
         self._clock, self._key, self._count = clock, key or os.urandom(32), 0
-        self.noted: Callable[[list[Any]], None] | None = None
-        """Called with each lock that is new here, as JSON values for `take`."""
+        self.noted: Callable[[list[list[Any]], bool], None] | None = None
+        """Called with the locks of each answer, as JSON values for `take`, and whether it called tools: then the next
+        request comes at once."""
         self._of: OrderedDict[tuple[bytes, str], OrderedDict[bytes, _Lock]] = OrderedDict()
         """By person and key, who was heard of last at the end."""
 
@@ -89,10 +90,14 @@ class Sessions:
             after = beginning.copy()
             after.update(_said("assistant", message))
             until = now + (CALLS_S if calls else TALKS_S)
-            for digest in (after.digest(), *self._names(calls)):
-                self._note(owner, digest, (target, until))
+            locks = [(digest, (target, until)) for digest in (after.digest(), *self._names(calls))]
             if conversation:
-                self._note(owner, self._digest("conversation", conversation), (target, now + TALKS_S))
+                locks.append((self._digest("conversation", conversation), (target, now + TALKS_S)))
+            for digest, lock in locks:
+                self._put(owner, digest, lock)
+            if self.noted is not None:
+                who = owner[0].hex(), owner[1]
+                self.noted([[*who, digest.hex(), *lock] for digest, lock in locks], bool(calls))
 
     def take(self, lock: Sequence[Any]) -> None:
         """A lock that another process of this machine noted."""
@@ -111,11 +116,6 @@ class Sessions:
     def _target(self, locks: OrderedDict[bytes, _Lock], digest: bytes) -> str | None:
         lock = locks.get(digest)
         return lock[0] if lock is not None and self._clock() < lock[1] else None
-
-    def _note(self, owner: tuple[bytes, str], digest: bytes, lock: _Lock) -> None:
-        self._put(owner, digest, lock)
-        if self.noted is not None:
-            self.noted([owner[0].hex(), owner[1], digest.hex(), *lock])
 
     def _put(self, owner: tuple[bytes, str], digest: bytes, lock: _Lock) -> None:
         """Keep a lock; too many push out the oldest of the same person, then of who was silent for longest."""

@@ -36,8 +36,8 @@ def test_counts_are_added_and_what_each_measures_stands_once() -> None:
     both = added([of_process(3, 5, None, works=True), of_process(4, 6, 0.02, works=False)])
     found = samples_of(both)
     assert found["netgpt_exchanges_total", "cloud", "complete"] == 7
-    assert found["netgpt_stage_seconds_bucket", "total", "0.1"] == 0
-    assert found["netgpt_stage_seconds_bucket", "total", "+Inf"] == found["netgpt_stage_seconds_count", "total"] == 7
+    assert found["netgpt_stage_seconds_bucket", "0.1", "total"] == 0
+    assert found["netgpt_stage_seconds_bucket", "+Inf", "total"] == found["netgpt_stage_seconds_count", "total"] == 7
     assert found["netgpt_connections",] == 11
     assert found["netgpt_link_rtt_seconds", "cloud"] == 0.02
     assert found["netgpt_up", "store"] == 0

@@ -24,6 +24,7 @@ async def supervised(home: Path, program: str, stop_after: str = "", **server: o
     )
     supervisor = Supervisor(settings, {}, (sys.executable, "-c", program))
     supervisor.listener = socket.create_server(("127.0.0.1", 0))
+    supervisor.closing_s = 0.3
     told = asyncio.Event()
     try:
         running = asyncio.create_task(supervisor.run(told.set))

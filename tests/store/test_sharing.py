@@ -26,7 +26,7 @@ Two = tuple[Store, Store]
 async def two(database: Path, sealer: Sealer) -> AsyncIterator[Two]:
     stores = Store.open(database, sealer), Store.open(database, sealer)
     for store in stores:
-        store.share()
+        store.share(database.parent / "locks")
     yield stores
     for store in stores:
         await store.close()

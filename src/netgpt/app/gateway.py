@@ -70,7 +70,7 @@ def open_gateway(settings: Settings, crew: Crew | None = None) -> Gateway:
     metrics = Metrics()
     store = open_store(settings)
     if crew is not None:
-        store.share()
+        store.share(settings.home / "locks")
     engine, edge = open_edge(settings, store.files, metrics.engine_event, crew.engine if crew is not None else None)
     registry = open_registry(settings, store.files)
     remotes = open_remotes(settings, receipts_in(store, keep_text=settings.store.keep_text))

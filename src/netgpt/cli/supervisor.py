@@ -74,6 +74,8 @@ class Supervisor:
         self.settings, self.given, self.command = settings, given, command
         self.board = Switchboard(settings, self._is_ready)
         self.listener: socket.socket | None = None
+        self.closing_s = CLOSING_S + 1.0
+        """After `server.drain_s`, for a worker to close; then it is killed."""
         self._secret = secrets.token_hex(32)
         self._processes: dict[int, asyncio.subprocess.Process] = {}
         self._ready: set[int] = set()
@@ -187,7 +189,7 @@ class Supervisor:
     def _stop(self, number: int) -> None:
         if not self._end.is_set():
             self._end.set()
-            limit_s = self.settings.server.drain_s + CLOSING_S + 1.0
+            limit_s = self.settings.server.drain_s + self.closing_s
             asyncio.get_running_loop().call_later(limit_s, self._pass_on, signal.SIGKILL)
         self._pass_on(number)
 

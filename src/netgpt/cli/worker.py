@@ -52,7 +52,10 @@ def main() -> None:
     except OSError as error:
         logging.getLogger(__name__).warning("%s: no log is kept there: %s", settings.log_file, why_not(error))
     crew = Crew(post)
-    crew.connect(socket.socket(fileno=order["line"]))
+    line, listener = socket.socket(fileno=order["line"]), socket.socket(fileno=order["listener"])
+    for each in (line, listener):
+        each.set_inheritable(False)  # they are this process's, not its detector's
+    crew.connect(line)
     crew.ended = partial(os.kill, os.getpid(), signal.SIGTERM)
 
     from netgpt.app.gateway import open_gateway
@@ -60,7 +63,7 @@ def main() -> None:
 
     tls, _ = prepared(settings)
     gateway = open_gateway(settings, crew)
-    run_gateway(gateway, create_app(gateway), socket.socket(fileno=order["listener"]), tls, read)
+    run_gateway(gateway, create_app(gateway), listener, tls, read)
 
 
 def _part_of(post: Post, given: dict[str, Any]) -> Settings:

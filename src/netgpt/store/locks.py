@@ -1,6 +1,6 @@
 """One process at a time: locks by name between the processes that have one database open.
 
-A lock is the kernel's, on a file beside the database, so it goes with a process that dies. Names share 256 files: two
+A lock is the kernel's, on a file in the home, so it goes with a process that dies. Names share 256 files: two
 that meet wait for one another without need, for the milliseconds in which a text is hidden.
 """
 

@@ -1,7 +1,8 @@
 """What several processes of one gateway have in common: leases, the minutes and budgets of keys, news for the learner.
 
-Every operation is one transaction, so it means the same whichever process asks, and in every database. Rows name their
-process; those of one that died go with it (`Leases.gone`), or by themselves when their time is over.
+Every operation is one transaction, and those that write have their turn with those of all other processes, so it means
+the same whichever asks, in every database. Rows name their process; those of one that died go with it (`Leases.gone`),
+or by themselves when their time is over.
 """
 
 from __future__ import annotations

@@ -152,9 +152,9 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
         mark = migrations.open_database(database, sealer, secrets, after_reset=after_reset)
         return cls(database, sealer, secrets, mark, FreeDisk(path, min_free_bytes))
 
-    def share(self) -> None:
-        """Other processes answer over this database too. Raises StoreError."""
-        self.locks = FileLocks(self.path.with_name(f"{self.path.name}-locks"))
+    def share(self, folder: Path) -> None:
+        """Other processes of this machine answer over this database too; `folder`: of locks. Raises StoreError."""
+        self.locks = FileLocks(folder)
 
     async def close(self) -> None:
         """Finish the waiting writes and close the files. May be called again."""

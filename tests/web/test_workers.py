@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import httpx
@@ -49,7 +50,14 @@ def says(body: Any) -> str:
 @pytest.fixture(scope="module")
 def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     """Two workers, whose callers need keys; `box.key` is an admin's."""
-    settings = {"privacy__names": "false", "server__workers": "2", "lockout__failures": "4", "lockout__first_s": "300"}
+    settings = {
+        "privacy__names": "false",
+        "server__workers": "2",
+        "lockout__failures": "4",
+        "lockout__first_s": "300",
+        "cloud__breaker_reset_s": "0.5",
+        "server__drain_s": "60",
+    }
     with (
         FaultyCloud(says, chunk_size=5, delay_s=0.02) as cloud,
         Box(tmp_path_factory.mktemp("home"), cloud=cloud, **settings) as served,
@@ -241,6 +249,27 @@ def test_a_rating_at_any_worker_counts_once(box: Box) -> None:
     assert all(row["counted"] is not None for row in rows.values())
 
 
+def test_what_may_wait_is_sent_once_whoever_kept_it(box: Box) -> None:
+    assert box.cloud is not None
+    box.cloud.stop()  # it keeps its port
+    body = {"model": "netgpt/cloud", "user": "ada", "netgpt": {"may_wait": True}}
+    kept: dict[str, str] = {}
+    for number in range(60):
+        answer = box.post({**body, "messages": [{"role": "user", "content": f"question {number}"}]})
+        assert answer.status_code == 202
+        kept[answer.json()["id"]] = who(answer)
+        if number >= 5 and len(set(kept.values())) == 2:
+            break
+    assert set(kept.values()) == {"1", "2"}
+    box.cloud.start()
+    until = time.monotonic() + 90
+    while any(box.get(f"/v1/waiting/{id}", params={"user": "ada"}).json()["status"] != "answered" for id in kept):
+        assert time.monotonic() < until, box.get("/v1/waiting", params={"user": "ada"}).text
+        time.sleep(0.1)
+    sent = [request.header("idempotency-key") for request in box.cloud.received]
+    assert {id: sent.count(id) for id in kept} == dict.fromkeys(kept, 1)
+
+
 def test_a_killed_worker_ends_its_streams_and_no_others(box: Box) -> None:
     body = {"model": "netgpt/cloud", "messages": [{"role": "user", "content": LONG}], "stream": True}
     killed: list[str] = []
@@ -273,6 +302,27 @@ def test_a_killed_worker_ends_its_streams_and_no_others(box: Box) -> None:
     other = "1" if killed == ["2"] else "2"
     assert after[other] == before[other] and after[killed[0]] != before[killed[0]]
     until_both(lambda: box.ask("hello"))
+
+
+def test_told_to_stop_all_end_what_they_have_begun(box: Box) -> None:
+    body = {"model": "netgpt/cloud", "messages": [{"role": "user", "content": LONG}], "stream": True}
+
+    def follows(_: int) -> tuple[str, bytes]:
+        with EACH_ANEW.stream("POST", f"{box.url}/v1/chat/completions", json=body, headers=box.headers) as answer:
+            begun.wait(60)
+            return who(answer), answer.read()
+
+    begun, processes = Barrier(13), workers_of(box).values()
+    with ThreadPoolExecutor(12) as pool:
+        streams = [pool.submit(follows, number) for number in range(12)]
+        begun.wait(60)  # each has its first words
+        box.process.send_signal(signal.SIGTERM)
+        ended = [stream.result() for stream in streams]
+    assert box.process.wait(60) == 0
+    assert all(b"data: [DONE]" in taken and b'"finish_reason":"stop"' in taken for _, taken in ended)
+    assert {number for number, _ in ended} == {"1", "2"}
+    assert workers_of(box) == {} if Path(f"/proc/{box.process.pid}").exists() else True
+    assert [pid for pid in processes if Path(f"/proc/{pid}").exists()] == []
 
 
 def learnt(box: Box, ids: list[str]) -> dict[str, dict[str, Any]]:

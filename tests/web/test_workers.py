@@ -304,6 +304,13 @@ def test_a_killed_worker_ends_its_streams_and_no_others(box: Box) -> None:
     until_both(lambda: box.ask("hello"))
 
 
+def test_what_both_wrote_holds_together(box: Box) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        assert {who(answer) for answer in pool.map(lambda _: box.ask("hello"), range(24))} == {"1", "2"}
+    assert box.netgpt("receipts", "verify", check=False).returncode == 0  # after a kill in the middle, too
+    assert box.netgpt("store", "check", check=False).returncode == 0
+
+
 def test_told_to_stop_all_end_what_they_have_begun(box: Box) -> None:
     body = {"model": "netgpt/cloud", "messages": [{"role": "user", "content": LONG}], "stream": True}
 

@@ -37,7 +37,7 @@ WORKER: Final = (sys.executable, "-P", "-m", "netgpt.cli.worker")
 STEADY_S: Final = 20.0
 """A worker that lived for so long did not die of its start."""
 MOST_TRIES: Final = 5
-"""So many in a row that died of their start, while no other stays, and it is given up."""
+"""So many in a row that died of their start, while no other one answers, and it is given up."""
 FIRST_PAUSE_S: Final = 0.2
 LONGEST_PAUSE_S: Final = 30.0
 LOGS_EVERY_S: Final = 5.0
@@ -126,7 +126,7 @@ class Supervisor:
                 return
             lived_s = time.monotonic() - began
             failures = self._failures[number] = 0 if lived_s >= STEADY_S else self._failures[number] + 1
-            if failures >= MOST_TRIES and not self._one_stays():
+            if failures >= MOST_TRIES and not self._ready:
                 self._give_up(number, code)
                 return
             pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** max(0, failures - 1))
@@ -158,15 +158,12 @@ class Supervisor:
             process.terminate()
         return worker, process
 
-    def _one_stays(self) -> bool:
-        return any(not self._failures[number] for number in self._ready)
-
     def _give_up(self, number: int, code: int) -> None:
         self._code = 1
         console.print(
             f"[red]error:[/red] worker {number} ended {MOST_TRIES} times in a row soon after its start (the last time: "
-            f"{_how(code)}), and no other one stays. What they said stands above and in {self.settings.log_file}: mend "
-            "that, and start again.", highlight=False, soft_wrap=True,
+            f"{_how(code)}), and no other one answers. What they said stands above and in {self.settings.log_file}: "
+            "mend that, and start again.", highlight=False, soft_wrap=True,
         )  # fmt: skip
         self._stop(signal.SIGTERM)
 

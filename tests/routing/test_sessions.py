@@ -3,6 +3,7 @@ not go."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -297,3 +298,26 @@ def test_only_who_was_measured_to_call_tools_is_fallen_back_on() -> None:
 def test_what_a_request_needs(fields: dict[str, Any], needs: tuple[str, ...], must: bool) -> None:
     body = {"messages": [user("x")], **fields}
     assert (needs_of(body, features_of(body)), must_call(body)) == (needs, must)
+
+
+def test_what_one_process_noted_another_one_knows() -> None:
+    key = b"of both"
+    here, there = Sessions(key=key), Sessions(key=key)
+    told: list[tuple[str, bool]] = []
+
+    def noted(locks: list[list[Any]], calls: bool) -> None:
+        told.append((json.dumps(locks), calls))  # as it goes between processes
+        for lock in json.loads(told[-1][0]):
+            there.take(lock)
+
+    here.noted = noted
+    asked = [{"role": "user", "content": "what is the weather in Portwick?"}]
+    call = {"id": "call_0123456789abcdef", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+    said = {"role": "assistant", "content": None, "tool_calls": [call]}
+    here.answered(Person("local", "ada"), None, {"messages": asked}, "talk", {"choices": [{"message": said}]}, "cloud")
+    result = {"role": "tool", "tool_call_id": call["id"], "content": "wind"}
+    body = {"messages": [*asked, said, result]}
+    assert there.held(Person("local", "ada"), None, body, None) == Held("cloud", calls=True)
+    assert there.held(Person("local", "bob"), None, body, None) is None
+    assert there.held(Person("local", "ada"), None, {"messages": asked}, "talk") == Held("cloud")
+    assert [calls for _, calls in told] == [True] and "Portwick" not in told[0][0] and "ada" not in told[0][0]

@@ -95,7 +95,7 @@ async def test_what_is_under_way_counts_until_it_ends() -> None:
     limits, _ = limiter()
     wanted = KeyLimits(tokens_per_day=1000)
     await limits.admit("key_1", wanted)
-    hold = limits.hold("key_1", 400, {"max_tokens": 450, "n": 2})
+    hold = await limits.hold("key_1", 400, {"max_tokens": 450, "n": 2})
     assert hold is not None and hold.tokens == 1000
     assert (await refused(limits, wanted)).code == "rate_limit_exceeded"
     hold.release()
@@ -166,7 +166,7 @@ async def test_changed_limits_are_in_force_at_once() -> None:
 
 async def test_keys_without_limits_cost_nothing() -> None:
     limits, _ = limiter()
-    assert limits.hold("key_1", 400, {}) is None and limits.hold(None, 400, {}) is None
+    assert await limits.hold("key_1", 400, {}) is None and await limits.hold(None, 400, {}) is None
     assert limits.headers("key_1") == []
     limits.exchange_ended(ended(5))
 
@@ -198,7 +198,7 @@ async def test_a_crowd_that_was_let_in_together_meets_the_budget() -> None:
     limits, _ = limiter()
     for _ in range(5):  # their bodies come slowly: all are admitted before the first is counted
         await limits.admit("key_1", KeyLimits(tokens_per_day=1000))
-    assert limits.hold("key_1", 400, {"max_tokens": 400}) is not None
-    limits.hold("key_1", 400, {"max_tokens": 400})
+    assert await limits.hold("key_1", 400, {"max_tokens": 400}) is not None
+    await limits.hold("key_1", 400, {"max_tokens": 400})
     with pytest.raises(RateLimited):
-        limits.hold("key_1", 400, {"max_tokens": 400})
+        await limits.hold("key_1", 400, {"max_tokens": 400})

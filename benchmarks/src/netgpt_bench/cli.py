@@ -474,6 +474,23 @@ def overhead(
 
 @app.command()
 @reports_errors
+def workers(
+    count: list[int] = typer.Option([1, 2], "--count", min=1, max=64, help="Workers; again for each number."),
+    requests: int = typer.Option(400, min=10, help="Requests per row and round."),
+    connections: int = typer.Option(32, min=1, help="Connections of the crowded part."),
+    rounds: int = typer.Option(5, min=1, help="Rounds; rows take turns within each."),
+    as_json: bool = json_option,
+) -> None:
+    """One process and several at one address: requests a second, latency, CPU a request, memory."""
+    from netgpt_bench import workers as bench
+
+    load = {"requests": requests, "connections": connections, "rounds": rounds}
+    result = run(bench.run(workers=count, **load, progress=show_step))
+    print_result("workers at one address (milliseconds)", result, as_json)
+
+
+@app.command()
+@reports_errors
 def stream(
     samples: int = typer.Option(30, min=4, help="Requests per row."),
     seed: int = typer.Option(7, help="Seed of the generated requests."),

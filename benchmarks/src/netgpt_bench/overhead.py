@@ -64,7 +64,7 @@ async def run(
     async with AsyncExitStack() as stack:
         cloud = await stack.enter_async_context(fake_cloud())
         url = f"http://127.0.0.1:{cloud}/v1"
-        targets = {"direct": _target(cloud)}
+        targets = {"direct": question(cloud)}
         for name, settings in GATEWAYS.items():
             progress(f"starting {name}")
             home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="netgpt-bench-")))
@@ -75,7 +75,7 @@ async def run(
                 "NETGPT_LOG_LEVEL": "error",
             }
             port, _ = await stack.enter_async_context(gateway(home, usual | settings))
-            targets[name] = _target(port)
+            targets[name] = question(port)
             if name == BY_PATTERNS:
                 for door, said in DOORS.items():
                     asked = json.dumps({"model": "netgpt/cloud", **said}).encode()
@@ -90,12 +90,12 @@ async def run(
                 "authorization": "Bearer none",
                 "x-portkey-strict-open-ai-compliance": "true",
             }
-            targets["Portkey gateway"] = _target(port, "any", headers)
+            targets["Portkey gateway"] = question(port, "any", headers)
         if litellm_at is not None:
             progress("starting LiteLLM's proxy (half a minute)")
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="netgpt-bench-")))
             port, _ = await stack.enter_async_context(litellm(litellm_at, url, folder))
-            targets["LiteLLM proxy"] = _target(port, "any")
+            targets["LiteLLM proxy"] = question(port, "any")
         single, crowd = await _measure(targets, requests, connections, rounds, progress)
     return {
         "rows": _rows(single, crowd),
@@ -106,7 +106,8 @@ async def run(
     }
 
 
-def _target(port: int, model: str = "netgpt/cloud", headers: dict[str, str] | None = None) -> LoadTarget:
+def question(port: int, model: str = "netgpt/cloud", headers: dict[str, str] | None = None) -> LoadTarget:
+    """The same question of every row."""
     body = json.dumps({"model": model, "messages": [{"role": "user", "content": TEXT}]}).encode()
     return LoadTarget(f"http://127.0.0.1:{port}/v1/chat/completions", body, headers or {})
 

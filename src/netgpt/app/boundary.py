@@ -74,7 +74,7 @@ class Boundary:
         person, store = agent.person, self.gateway.store
         name = hashlib.sha256(f"{person.tenant}\0{person.user}\0{agent.map_name}".encode()).hexdigest()
         lock = self._locks.setdefault(name, asyncio.Lock())
-        async with lock:
+        async with lock, store.turn_with(person, agent.map_name):
             vault = Vault(await store.load_map(person, agent.map_name))
             if len(vault.originals()) > _MOST_KNOWN:
                 raise NotDisclosable(

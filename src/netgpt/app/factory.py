@@ -15,6 +15,7 @@ from netgpt.models.catalog import Catalog
 from netgpt.models.client import CloudModel, EdgeModel
 from netgpt.models.engine import Engine
 from netgpt.models.hot_swap import SwappingEngine
+from netgpt.models.shared_engine import SharedEngine
 from netgpt.privacy.detector import Detector
 from netgpt.privacy.detector_pools import DetectorPools
 from netgpt.privacy.process import DetectorProcess
@@ -28,12 +29,16 @@ from netgpt.types import Fact, Person
 
 
 def open_edge(
-    settings: Settings, proof: FileProof, on_event: Callable[[str], None] | None = None
-) -> tuple[SwappingEngine | None, ChatModel]:
+    settings: Settings,
+    proof: FileProof,
+    on_event: Callable[[str], None] | None = None,
+    shared: SharedEngine | None = None,
+) -> tuple[SwappingEngine | SharedEngine | None, ChatModel]:
     """The edge model, and its engine when it is the built-in one (to be started and stopped by the caller).
 
     A box with a cloud needs no model of its own: without weights it has a `NoModel`. `proof`: the store's, for the list
-    of weights. Raises StoreError: somebody changed the list; ModelUnavailable: no weights, and no cloud either.
+    of weights; `shared`: the engine, where another process has it. Raises StoreError: somebody changed the list;
+    ModelUnavailable: no weights, and no cloud either.
     """
     edge = settings.edge
     if edge.is_off:
@@ -51,11 +56,15 @@ def open_edge(
         if not settings.remotes:
             raise
         return None, NoModel(missing.message)
-    make = partial(
-        Engine, weights, context_tokens=edge.context_tokens, slots=edge.slots, threads=edge.threads,
-        thinking=edge.thinking, log_path=settings.home / "engine.log",
-    )  # fmt: skip
-    engine = SwappingEngine(make, drain_s=settings.server.deadline_s, on_event=on_event)
+    engine: SwappingEngine | SharedEngine
+    if shared is not None:
+        engine = shared
+    else:
+        make = partial(
+            Engine, weights, context_tokens=edge.context_tokens, slots=edge.slots, threads=edge.threads,
+            thinking=edge.thinking, log_path=settings.home / "engine.log",
+        )  # fmt: skip
+        engine = SwappingEngine(make, drain_s=settings.server.deadline_s, on_event=on_event)
     return engine, EdgeModel(
         edge.model, engine.endpoint, edge.model, ready=engine.health, leases=engine.lease, **limits
     )  # fmt: skip

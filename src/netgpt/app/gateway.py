@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,8 +16,10 @@ from netgpt.adapters.canary import watch_canaries
 from netgpt.adapters.registry import Registry, open_registry
 from netgpt.adapters.residency import Residency
 from netgpt.app.capability import CapabilityService
+from netgpt.app.crew import Crew
 from netgpt.app.embeddings import Embeddings
 from netgpt.app.factory import last_answer, open_detector, open_edge, open_remotes
+from netgpt.app.figures import Family, answered_in, families_of
 from netgpt.app.heads import HeadNoter
 from netgpt.app.learning import Learning
 from netgpt.app.metrics import Metrics, SignalsCollector
@@ -24,6 +27,8 @@ from netgpt.app.proposing import Proposing
 from netgpt.app.relevance import RelevanceService, open_reader
 from netgpt.app.routing import RoutingService, Telemetry, open_judge
 from netgpt.app.sessions import SessionService
+from netgpt.app.shared_learning import SharedLearning
+from netgpt.app.together import CrewResidency, Together
 from netgpt.app.training import TrainingJobs
 from netgpt.completion.select import Selector
 from netgpt.constraints.learnt import FactReader
@@ -33,6 +38,7 @@ from netgpt.errors import NetGPTError, StoreError
 from netgpt.fleet.box import FleetMember
 from netgpt.models.base import ChatModel, Health, RemoteModel, new_box_id
 from netgpt.models.hot_swap import SwappingEngine
+from netgpt.models.shared_engine import SharedEngine
 from netgpt.models.stream import join_chunks
 from netgpt.policy import InForce, Policy
 from netgpt.privacy.detector import Detector
@@ -54,20 +60,23 @@ log = logging.getLogger(__name__)
 HOUSEKEEPING_S = 10.0
 KEYS_READ_EVERY_S = 5.0
 COUNTED_A_ROUND = 1000  # batches of exchanges, for the sums by hour
-RETENTION_EVERY = 360  # retention is enforced every this many rounds of housekeeping: hourly
+RETENTION_EVERY_S = 3600.0
 
 
-def open_gateway(settings: Settings) -> Gateway:
-    """A gateway with its real parts, not started yet. Raises StoreError or ModelUnavailable."""
+def open_gateway(settings: Settings, crew: Crew | None = None) -> Gateway:
+    """A gateway with its real parts, not started yet. `crew`: the others, where it is one worker of several. Raises
+    StoreError or ModelUnavailable."""
     for registered in (DETECTORS, STAGES, SIGNALS):
         registered.entries()  # plug-ins are imported before anybody waits, and refused ones are logged
     model_names(settings)  # a wrong alias is told before anything is opened
     metrics = Metrics()
     store = open_store(settings)
-    engine, edge = open_edge(settings, store.files, metrics.engine_event)
+    if crew is not None:
+        store.share(settings.home / "locks")
+    engine, edge = open_edge(settings, store.files, metrics.engine_event, crew.engine if crew is not None else None)
     registry = open_registry(settings, store.files)
     remotes = open_remotes(settings, receipts_in(store, keep_text=settings.store.keep_text))
-    return Gateway(settings, store, edge, remotes, open_detector(settings), engine, metrics, registry)
+    return Gateway(settings, store, edge, remotes, open_detector(settings), engine, metrics, registry, crew)
 
 
 async def whole_answer(model: ChatModel, body: Mapping[str, Any], adapters: Sequence[str] = ()) -> dict[str, Any]:
@@ -85,12 +94,15 @@ class Gateway:
         edge: ChatModel,
         remotes: Mapping[str, RemoteModel],
         detector: Detector,
-        engine: SwappingEngine | None = None,
+        engine: SwappingEngine | SharedEngine | None = None,
         metrics: Metrics | None = None,
         registry: Registry | None = None,
+        crew: Crew | None = None,
     ) -> None:
         self.settings, self.store, self.edge, self.remotes = settings, store, edge, remotes
         """`remotes`: the models elsewhere, by their targets' names, "cloud" first."""
+        self.crew = crew
+        """The other workers; None: this process is alone."""
         self.cloud = remotes.get("cloud")
         self.box_id = new_box_id()
         self.detector, self.engine = detector, engine
@@ -103,7 +115,11 @@ class Gateway:
         self.signals = self.telemetry.signals
         self.metrics.registry.register(SignalsCollector(self.signals, self.telemetry.is_up))
         """What links, models and the box tell now: `signals.view()`."""
-        self.residency = Residency(self.registry, engine, settings.adapters)
+        self.residency = (
+            Residency(self.registry, engine, settings.adapters)
+            if crew is None
+            else CrewResidency(crew, self.registry, crew.engine if engine is not None else None, settings.adapters)
+        )
         self.needs_detector = any(not settings.remotes[target].trusted for target in remotes)
         self.target_names = target_names(settings)  # which target a model's name asks for
         self.model_names = model_names(settings)
@@ -121,19 +137,39 @@ class Gateway:
         self.record = Record(
             store, settings.remotes, keep_text=settings.store.keep_text, on_ended=self.metrics.exchange_ended
         )
-        self.learning = Learning(store, settings.routing, settings.remotes)
+        self.learning = (
+            Learning(store, settings.routing, settings.remotes)
+            if crew is None
+            else SharedLearning(store, settings.routing, settings.remotes, crew)
+        )
         self.proposing = Proposing(store, settings)
-        self.sessions = SessionService(store, self.routing_service, self.record)
+        key = crew.post.secret if crew is not None else None
+        self.sessions = SessionService(store, self.routing_service, self.record, key)
         self.training = TrainingJobs(settings, built_in=engine is not None)
         self._tasks: list[asyncio.Task[None]] = []
         self._starting: asyncio.Task[None] | None = None
         self._stop_by: float | None = None
+        self._expired_at = float("-inf")
         self._keys_read_at, self._key_faults = float("-inf"), list[str]()
         self.head_noter = HeadNoter(settings, store)
         self.on_new_settings: Callable[[Callable[[], Settings]], Awaitable[list[str]]] | None = None
         """Reads settings anew and takes what can change while the box runs: set by the server, which has a part in it.
         The names of those that changed; raises SettingsError."""
         self.workflow = Pipeline(_stages(self))
+        self.together = None if crew is None else Together(crew, self.rules, self.sessions, self.learning)
+        if crew is not None:
+            self._join(crew)
+
+    def _join(self, crew: Crew) -> None:
+        """Know what the other workers know, and let them know."""
+        self.signals.busy_elsewhere = crew.engine.busy_elsewhere
+        self.telemetry.share(crew)
+        crew.figures = self._figures
+        if self.together is not None:
+            self.together.forgets.append(self.relevance.forget)
+
+    def _figures(self) -> list[Family]:
+        return families_of(self.metrics.registry)
 
     @property
     def policy(self) -> Policy:
@@ -155,6 +191,8 @@ class Gateway:
         detector = self.detector.health() if self.needs_detector else (True, "not needed: nothing may leave")
         health |= {"detector": Health(*detector), "store": await self._store_health()}
         health |= {"encoder": self.embeddings.health(), "relevance": self.relevance.health()}
+        if self.crew is not None:
+            health["workers"] = self.crew.health()
         told = {part: {"ok": each.ok and not each.fault, "detail": each.detail} for part, each in health.items()}
         for part, each in health.items():
             if each.fault:
@@ -173,6 +211,11 @@ class Gateway:
                 False, f"somebody changed the database ({self._key_faults[0]}): `netgpt store check` names all"
             )
         return Health(True, "ready")
+
+    @property
+    def owns_jobs(self) -> bool:
+        """Whether this process does what one alone does for the store: see `app/crew.py`."""
+        return self.crew is None or self.crew.owns
 
     def renew(self, settings: Settings) -> None:
         """Let what is asked of the settings at each request be asked of these. Raises SettingsError: a wrong alias."""
@@ -208,6 +251,8 @@ class Gateway:
 
     async def _start(self) -> None:
         """Start engine, detector and housekeeping, side by side. A failing engine does not stop the gateway."""
+        if self.crew is not None:
+            self._tasks += [await self.crew.open(), asyncio.create_task(self.crew.keep_lease(self.store))]
         await self._start_part("adapters", self.residency.prepare)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._start_part("edge", self.engine.start if self.engine else None))
@@ -219,8 +264,11 @@ class Gateway:
         await self.learning.start(self.routing_service, self.record, self.metrics)
         self.proposing.start(self.metrics)
         await self._read_places()
-        await self.head_noter.start()
+        if self.crew is None:
+            await self.head_noter.start()
         self.telemetry.start()
+        if self.crew is not None:
+            self._tasks.append(asyncio.create_task(self.crew.report_often()))
         self._tasks.append(asyncio.create_task(self._housekeeping()))
         self._tasks.append(asyncio.create_task(self.metrics.watch_loop()))
         self._tasks.append(asyncio.create_task(self.residency.run()))
@@ -261,8 +309,18 @@ class Gateway:
         if self.engine is not None:
             parts.append(self.engine.stop)
         async with AsyncExitStack() as stack:  # one part that fails to close does not keep the others open
-            for close in (self.store.close, self.head_noter.note, self.detector.close, *reversed(parts)):
+            for close in (self._leave, self.store.close, self._note_head, self.detector.close, *reversed(parts)):
                 stack.push_async_callback(close)
+
+    async def _leave(self) -> None:
+        """Tell the supervisor what was counted last."""
+        if self.crew is not None:
+            self.crew.report()
+            self.crew.close()
+
+    async def _note_head(self) -> None:
+        if self.owns_jobs:
+            await self.head_noter.note()
 
     async def _end_tasks(self) -> None:
         tasks, self._tasks = self._tasks, []
@@ -278,21 +336,39 @@ class Gateway:
 
     async def _housekeeping(self) -> None:
         """Read newly imported places, withdraw canaries that do worse, delete rows past their time."""
-        for round_ in range(1 << 62):
+        while True:
             try:
-                await asyncio.to_thread(self.rules.look)
+                await self.look_at_rules()
                 await asyncio.to_thread(self.capability.refresh)
                 await self._read_places()
-                await watch_canaries(self.registry, self.store.outcomes)
-                await self.head_noter.note_in_time()
-                await self.store.usage.count(COUNTED_A_ROUND)
-                if round_ % RETENTION_EVERY == 0:
-                    keep, learnt = self.settings.store, self.settings.training.keep_examples_days
-                    days = keep.keep_exchanges_days, keep.keep_maps_days, learnt, keep.keep_receipts_days
-                    await self.store.delete_expired(await self.store.retention.now(), *days)
+                if self.owns_jobs:
+                    await self._do_jobs()
             except StoreError as error:
                 log.error("housekeeping: %s", error.message)
             await asyncio.sleep(HOUSEKEEPING_S)
+
+    async def look_at_rules(self) -> None:
+        """Read the rules anew where their file changed, and let the other workers do so."""
+        if await asyncio.to_thread(self.rules.look) and self.crew is not None:
+            self.crew.tell("policy")
+
+    async def answered(self) -> dict[str, int]:
+        """Exchanges that ended since the start, by "route status"; those of all workers."""
+        all_of_them = await self.crew.gather() if self.crew is not None else None
+        return self.metrics.answered() if all_of_them is None else answered_in(all_of_them)
+
+    async def _do_jobs(self) -> None:
+        """What one process does for the store. Raises StoreError."""
+        await watch_canaries(self.registry, self.store.outcomes)
+        await self.head_noter.note_in_time()
+        await self.store.usage.count(COUNTED_A_ROUND)
+        if self.crew is not None:
+            await self.store.shared_limits.expire(datetime.now(UTC))
+        if time.monotonic() - self._expired_at >= RETENTION_EVERY_S:
+            self._expired_at = time.monotonic()
+            keep, learnt = self.settings.store, self.settings.training.keep_examples_days
+            days = keep.keep_exchanges_days, keep.keep_maps_days, learnt, keep.keep_receipts_days
+            await self.store.delete_expired(await self.store.retention.now(), *days)
 
 
 def _no_cloud(remotes: Mapping[str, RemoteModel]) -> str:

@@ -26,17 +26,22 @@ class HeadNoter:
     def __init__(self, settings: Settings, store: Store) -> None:
         self._where, self._store = settings.store.head, store
         self._file = settings.head_file
-        self._noted, self._at = 0, float("-inf")
+        self._noted, self._at, self._begun = 0, float("-inf"), False
         self._next: HeadNote | None = None
 
     async def start(self) -> None:
         """Hold the database against the notes, and say what is wrong. The first note is made."""
+        self._begun = True
         for fault in await head_faults(self._store, self._file):
             log.error("%s. `netgpt store check` shows more", fault)
         await self.note()
 
     async def note_in_time(self) -> None:
-        """Every minute, note where the database stood a minute ago: that is on the disk, also after a power cut."""
+        """Every minute, note where the database stood a minute ago: that is on the disk, also after a power cut.
+
+        Begins, where another process did so until now."""
+        if not self._begun:
+            await self.start()
         if time.monotonic() - self._at >= NOTED_EVERY_S:
             self._at = time.monotonic()
             here, self._next = self._next, await self._now()

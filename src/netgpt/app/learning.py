@@ -25,10 +25,11 @@ from netgpt.models.stream import Joiner
 from netgpt.routing.candidates import last_user_text
 from netgpt.routing.learner import Learner, digests_in
 from netgpt.routing.replay import as_private, outcome_of
-from netgpt.routing.reward import Parts, Reformulations, Settled
+from netgpt.routing.reward import DecisionOutcome, Parts, Reformulations, Settled
 from netgpt.routing.router import ASKED
 from netgpt.settings.routing import Routing
 from netgpt.stages.record import Record, cost_of_all
+from netgpt.stages.route import RoutingContext
 from netgpt.store.learning import DecisionRow
 from netgpt.store.store import Store
 from netgpt.types import Person
@@ -56,6 +57,7 @@ class Learning:
         self._changed = False
         self._known: frozenset[str] = frozenset()
         """Digests of the keys in the saved state when it was last written or read here."""
+        self._context: RoutingContext | None = None
         self._task: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
 
@@ -68,17 +70,21 @@ class Learning:
         if not self.rules.learn or not self.prices:
             return
         try:
-            state = await self.store.decisions.state()
-            if state is not None:
-                restore = partial(Learner.restore, explore=self.rules.explore, per_hour=self.rules.explore_per_hour)
-                self.learner = await asyncio.to_thread(restore, state)
-                self.restored, self._known = True, digests_in(state)
+            await self._restore(await self.store.decisions.state())
         except StoreError as error:
             log.error("routing: %s Learning begins anew.", error.message)
-        routing_service.context.experience = self.learner
+        self._context = routing_service.context
+        self._context.experience = self.learner
         record.before_end.append(self._check_schema)
         metrics.listeners.append(self._ended.append)
         self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def _restore(self, state: bytes | None) -> None:
+        """Go on from what was kept. Raises StoreError: it cannot be read."""
+        if state is not None:
+            restore = partial(Learner.restore, explore=self.rules.explore, per_hour=self.rules.explore_per_hour)
+            self.learner = await asyncio.to_thread(restore, state)
+            self.restored, self._known = True, digests_in(state)
 
     def _check_schema(self, exchange: Exchange, answer: Joiner) -> None:
         """Note whether a whole answer breaks the schema that was asked for."""
@@ -103,13 +109,17 @@ class Learning:
         if self._task is None:
             return
         async with self._lock:
-            others = [exchange for exchange in self._ended if not _is_of(exchange, person)]
-            self._ended.clear()  # the listener holds this very queue
-            self._ended.extend(others)
-            self._reformulations.forget(_name(person))
+            self.drop_waiting(person)
             for key in keys:
                 self.learner.forget(key)
             await self._save()
+
+    def drop_waiting(self, person: Person) -> None:
+        """Learn nothing more from what a person asked here."""
+        others = [exchange for exchange in self._ended if not _is_of(exchange, person)]
+        self._ended.clear()  # the listener holds this very queue
+        self._ended.extend(others)
+        self._reformulations.forget(_name(person))
 
     async def flush(self) -> None:
         """Read the exchanges that have ended, and write their decisions. Raises StoreError."""
@@ -197,12 +207,15 @@ class Learning:
         acted = exchange.outcome.acted if exchange.has("outcome") else None
         gave_up = acted is not None and acted.how == "escalated"  # that is a belief, no failure
         if answered != decision.name and not gave_up:  # the chosen target failed before its first word
-            key, failed = row.key_id or row.user, Parts(failed=True)
-            self.learner.update(outcome_of(row.id, key, private | {"answered": decision.name}, failed))
+            self._failed_first(row)
         parts = self._parts(exchange, answered, broken)
         if decision.rule == ASKED and not parts.failed and not broken:
             return row  # there was nothing to choose: only what goes wrong, or is rated later, is learnt
         return self._learnt(row, parts)
+
+    def _failed_first(self, row: DecisionRow) -> None:
+        """Learn that the chosen target failed, and another one answered."""
+        self.learner.update(outcome_of_chosen(row))
 
     def _parts(self, exchange: Exchange, answered: str, broken: bool | None) -> Parts:
         expected = next((one for one in exchange.decision.expected if one.target == answered), None)
@@ -228,6 +241,12 @@ class Learning:
         self._changed = True
         known = {"parts": outcome.parts.known(), "counted": list(counted) if counted is not None else None}
         return replace(row, private=row.private | known)
+
+
+def outcome_of_chosen(row: DecisionRow) -> DecisionOutcome:
+    """What to tell the learner of the chosen target where it failed before its first word."""
+    chosen = row.private | {"answered": row.target}
+    return outcome_of(row.id, row.key_id or row.user, chosen, Parts(failed=True))
 
 
 def _failed(exchange: Exchange) -> bool | None:

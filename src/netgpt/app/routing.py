@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 from pydantic import SecretStr
 
+from netgpt.app.crew import Crew
 from netgpt.confidence.judge import Judge
 from netgpt.errors import ModelUnavailable, SettingsError
 from netgpt.exchange import Exchange
@@ -204,6 +205,7 @@ class Telemetry:
         self.plugged: dict[str, tuple[bool, str]] = {}
         """How the last sample of each plug-in went, and what it said."""
         self._tasks: list[asyncio.Task[None]] = []
+        self._crew: Crew | None = None
         for target, model in {"edge": edge, **remotes}.items():
             if isinstance(model, Watchable):
                 model.watch(target, self.signals)
@@ -216,7 +218,31 @@ class Telemetry:
             self.system.run, self.prober.run, self.insights.run,
             *(partial(self._sample, name, make) for name, make in SIGNALS.items()),
         )  # fmt: skip
+        if self._crew is not None:  # the box itself each looks at; what is asked elsewhere, one asks for all
+            jobs = (jobs[0], *(partial(self._crew.while_owner, job) for job in jobs[1:]), self._say_used)
         self._tasks = [asyncio.create_task(job()) for job in jobs]
+
+    def share(self, crew: Crew) -> None:
+        """Of several workers one probes and asks the network, and tells the others what it found."""
+        self._crew, signals = crew, self.signals
+        self.prober.probed = lambda *found: crew.tell("probed", found)
+        crew.on("probed", lambda found: signals.probed(*found))
+        crew.on("hinted", lambda found: signals.hinted(found[0], found[1], Hint(**found[2])))
+        crew.on("used", lambda at: setattr(signals, "used_at", max(signals.used_at, at)))
+
+    async def _say_used(self) -> None:
+        """Tell the one that probes that the box is in use, until cancelled."""
+        said = -1e9
+        while self._crew is not None:
+            if self.signals.used_at > said:
+                said = self.signals.used_at
+                self._crew.tell("used", said)
+            await asyncio.sleep(LONGEST_SAMPLE_S)
+
+    def _hinted(self, target: str, source: str, hint: Hint) -> None:
+        self.signals.hinted(target, source, hint)
+        if self._crew is not None:
+            self._crew.tell("hinted", [target, source, asdict(hint)])
 
     def as_dict(self) -> dict[str, Any]:
         """All signals as plain values, for operators."""
@@ -259,7 +285,7 @@ class Telemetry:
                 if unknown := hints.keys() - set(self._remotes):
                     raise ValueError(f"no model elsewhere is called {min(unknown)!r}")
                 for target, hint in hints.items():
-                    self.signals.hinted(target, name, hint)
+                    self._hinted(target, name, hint)
                 self.plugged[name] = True, "; ".join(f"{target}: {hint.text}" for target, hint in hints.items())
             except Exception as error:  # noqa: BLE001 - the code of others may raise anything
                 detail = f"{type(error).__name__}: {error}"[:200]
@@ -277,7 +303,7 @@ class Telemetry:
                 up_bytes_s=insight.up_bytes_s, down_bytes_s=insight.down_bytes_s,
             )  # fmt: skip
             for target in targets:
-                signals.hinted(target, source, hint)
+                self._hinted(target, source, hint)
 
         return InsightWatch(
             network_sources(options),

@@ -27,9 +27,10 @@ RESTORED: Final = 200
 class SessionService:
     """Made and started with the gateway."""
 
-    def __init__(self, store: Store, routing_service: RoutingService, record: Record) -> None:
+    def __init__(self, store: Store, routing_service: RoutingService, record: Record, key: bytes | None = None) -> None:
+        """`key`: of the digests, where several processes know the same conversations."""
         self.store = store
-        self.sessions = routing_service.context.sessions = Sessions()
+        self.sessions = routing_service.context.sessions = Sessions(key=key)
         record.before_end.append(self._heard)
 
     async def start(self) -> None:

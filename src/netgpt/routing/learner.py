@@ -189,6 +189,16 @@ class Learner:
             target.drifts += 1
         return counted
 
+    def continues(self, before: Learner, apart: int) -> None:
+        """Read anew in a process that does not learn: what it tried, it goes on from. `apart`: a number of its own, so
+        that two processes do not draw the same."""
+        self._draws = before._draws if before._draws >= apart << 32 else apart << 32
+        self._exploration = before._exploration
+
+    def digest(self, key: str) -> str:
+        """A key as the state has it."""
+        return self._digest(key)
+
     def forget(self, key: str) -> None:
         """Drop what was learnt for this key alone, and its part in the counts."""
         self.drop(self._digest(key))

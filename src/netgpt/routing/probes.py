@@ -42,6 +42,8 @@ class Prober:
         self.signals, self.addresses = signals, addresses
         self.every_s, self.probes = every_s, probes
         self.made = 0  # connections tried so far
+        self.probed: Callable[[str, float | None, float], None] | None = None
+        """Called with what each probe found."""
         self._probed_at: dict[str, float] = {}
 
     async def run(self) -> None:
@@ -83,6 +85,8 @@ class Prober:
             rtt_s, lost = await opened_in(address.host, address.port, limit_s)
             failed += rtt_s is None
             self.signals.probed(address.target, rtt_s, lost)
+            if self.probed is not None:
+                self.probed(address.target, rtt_s, lost)
             if failed >= MUTE_AFTER:
                 return
 

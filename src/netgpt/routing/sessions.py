@@ -38,8 +38,12 @@ _Lock = tuple[str, float]  # the target, and until when it counts
 class Sessions:
     """Who answered what. One event loop only: there is no lock of threads."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock, self._key, self._count = clock, os.urandom(32), 0
+    def __init__(self, clock: Callable[[], float] = time.monotonic, key: bytes | None = None) -> None:
+        """`key`: of the digests, where several processes compare them."""
+        self._clock, self._key, self._count = clock, key or os.urandom(32), 0
+        self.noted: Callable[[list[list[Any]], bool], None] | None = None
+        """Called with the locks of each answer, as JSON values for `take`, and whether it called tools: then the next
+        request comes at once."""
         self._of: OrderedDict[tuple[bytes, str], OrderedDict[bytes, _Lock]] = OrderedDict()
         """By person and key, who was heard of last at the end."""
 
@@ -86,10 +90,19 @@ class Sessions:
             after = beginning.copy()
             after.update(_said("assistant", message))
             until = now + (CALLS_S if calls else TALKS_S)
-            for digest in (after.digest(), *self._names(calls)):
-                self._put(owner, digest, (target, until))
+            locks = [(digest, (target, until)) for digest in (after.digest(), *self._names(calls))]
             if conversation:
-                self._put(owner, self._digest("conversation", conversation), (target, now + TALKS_S))
+                locks.append((self._digest("conversation", conversation), (target, now + TALKS_S)))
+            for digest, lock in locks:
+                self._put(owner, digest, lock)
+            if self.noted is not None:
+                who = owner[0].hex(), owner[1]
+                self.noted([[*who, digest.hex(), *lock] for digest, lock in locks], bool(calls))
+
+    def take(self, lock: Sequence[Any]) -> None:
+        """A lock that another process of this machine noted."""
+        person, key, digest, target, until = lock
+        self._put((bytes.fromhex(person), key), bytes.fromhex(digest), (target, until))
 
     def forget(self, person: Person) -> None:
         """Drop all that is known of a person's conversations."""

@@ -103,6 +103,8 @@ class Signals:
         """`slots`: answers that the edge model writes at once."""
         self.clock = clock
         self.slots = slots
+        self.busy_elsewhere: Callable[[], int] = int
+        """Answers that the edge model writes for other processes."""
         self.links: dict[str, Link] = {}
         self.system = SystemView(engine_slots=slots)  # as last sampled: see `box.BoxWatch`
         self.hints: dict[str, dict[str, Hint]] = {}
@@ -181,7 +183,7 @@ class Signals:
         edge = self.links.get("edge")
         if edge is None:
             return replace(self.system, engine_slots=self.slots)
-        in_flight = len(edge.waiting)
+        in_flight = len(edge.waiting) + self.busy_elsewhere()
         token_rate = edge.token_rate_now(now)
         return replace(
             self.system,

@@ -164,6 +164,12 @@ class Server(Section):
 
     host: str = Field("127.0.0.1", description="Address to listen on; beyond loopback only when keys exist.")
     port: int = Field(8080, ge=0, le=65535, description="TCP port; 0 takes a free one.")
+    workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes that answer at one address, over one store and one engine; as many as cores are free.",
+    )
     max_body_bytes: int = Field(4_000_000, ge=1_000, description="Largest request body accepted.")
     max_head_bytes: int = Field(32_768, ge=1_000, description="Largest head of a request; a larger one gets 431.")
     max_headers: int = Field(100, ge=10, description="Most headers of a request; more get 431.")
@@ -193,7 +199,7 @@ class Server(Section):
         '"chrome-extension://abcdefgh", "vscode-webview://*" (a name of each start).',
     )
     console: bool = Field(True, description="Whether the page at /console is served: a client of the API as any other.")
-    max_concurrency: int = Field(256, ge=1, description="Requests at work at once; more wait for their turn.")
+    max_concurrency: int = Field(256, ge=1, description="Requests at work at once, of all workers; more wait.")
     max_waiting: int = Field(1024, ge=0, description="Chats that wait for their turn at once; more are refused (503).")
     max_wait_s: float | None = Field(
         None,

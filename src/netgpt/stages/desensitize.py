@@ -185,7 +185,7 @@ class Desensitize:
             await self._mask_all(sealing, masked, Vault())
             return
         person = sealing.exchange.person
-        async with self._lock(person, conversation):
+        async with self._lock(person, conversation), self.store.turn_with(person, conversation):
             known = await self.store.load_map(person, conversation)
             is_large = known is not None and len(known) > _LARGE_MAP
             vault = await asyncio.to_thread(Vault, known) if is_large else Vault(known)

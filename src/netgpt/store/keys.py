@@ -218,7 +218,7 @@ class Limits(Part):
 
     async def use(self, id: str, now: datetime) -> KeyUse:
         """What a key has used on this day and in this month, both UTC."""
-        return (await self._read(partial(_use, now=now, id=id))).get(id, KeyUse())
+        return await self._read(partial(use_of, id=id, now=now))
 
     async def all_use(self, now: datetime) -> dict[str, KeyUse]:
         """The same for every key that was used this month."""
@@ -325,6 +325,11 @@ def shown_key(row: KeyRow, use: KeyUse) -> dict[str, Any]:
             "cost_today": round(use.cost, 6), "cost_this_month": round(use.cost_month, 6),
         },
     }  # fmt: skip
+
+
+def use_of(connection: Connection, id: str, now: datetime) -> KeyUse:
+    """What one key has used on this day and in this month, both UTC."""
+    return _use(connection, now, id).get(id, KeyUse())
 
 
 def _day(moment: datetime) -> str:

@@ -193,11 +193,7 @@ class Decisions(Part):
         """Keep rows, some in each transaction. Returns how many: what was forgotten in the meantime stays so."""
 
         def save(connection: Connection, some: Sequence[DecisionRow]) -> int:
-            here = [row for row in some if _HERE.run(connection, id=row.id, tenant=row.tenant)]
-            for row in here:
-                values = {name: getattr(row, name) for name in _FIGURES}
-                _INSERT.run(connection, values | {"private": _sealed(self._sealer, row)})
-            return len(here)
+            return len(put_decisions(connection, self._sealer, some))
 
         starts = range(0, len(rows), _AT_ONCE)
         return sum([await self._submit(partial(save, some=rows[at : at + _AT_ONCE])) for at in starts])
@@ -236,18 +232,29 @@ class Decisions(Part):
     async def save_state(self, state: bytes) -> None:
         """Replace what the learner knew, in one transaction."""
 
-        def save(connection: Connection) -> None:
-            sealed = self._sealer.seal(state, place_of("marks", _MARK))
-            if connection.execute(update(marks).where(marks.c.name == _MARK).values(value=sealed)).rowcount == 0:
-                connection.execute(insert(marks).values(name=_MARK, value=sealed))
-
-        await self._submit(save)
+        await self._submit(lambda connection: put_state(connection, self._sealer, state))
 
     async def state(self) -> bytes | None:
         """What the learner knew; None: nothing yet. Raises StoreError (`wrong_key`): it was changed by hand."""
         query = select(marks.c.value).where(marks.c.name == _MARK)
         sealed = await self._read(lambda connection: connection.scalar(query))
         return None if sealed is None else opened_mark(self._sealer, _MARK, sealed)
+
+
+def put_decisions(connection: Connection, sealer: Sealer, rows: Sequence[DecisionRow]) -> set[str]:
+    """Insert rows of exchanges that are there; return their ids. What was forgotten in the meantime stays so."""
+    here = [row for row in rows if _HERE.run(connection, id=row.id, tenant=row.tenant)]
+    for row in here:
+        values = {name: getattr(row, name) for name in _FIGURES}
+        _INSERT.run(connection, values | {"private": _sealed(sealer, row)})
+    return {row.id for row in here}
+
+
+def put_state(connection: Connection, sealer: Sealer, state: bytes) -> None:
+    """Replace what the learner knew."""
+    sealed = sealer.seal(state, place_of("marks", _MARK))
+    if connection.execute(update(marks).where(marks.c.name == _MARK).values(value=sealed)).rowcount == 0:
+        connection.execute(insert(marks).values(name=_MARK, value=sealed))
 
 
 def _row(row: Row[Any], sealer: Sealer) -> DecisionRow:

@@ -61,7 +61,15 @@ def count_rules(connection: Connection) -> None:
     schema.rulings.create(connection)
 
 
-MIGRATIONS: tuple[Migration, ...] = (start, keep_fact_vectors, add_proposals, count_and_find, count_rules)
+def share_among_processes(connection: Connection) -> None:
+    """Leases, holds, minutes and news: what several processes of one gateway have in common."""
+    for table in (schema.leases, schema.holds, schema.rates, schema.news):
+        table.create(connection)
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    start, keep_fact_vectors, add_proposals, count_and_find, count_rules, share_among_processes,
+)  # fmt: skip
 
 
 def migrate(engine: Engine, steps: Sequence[Migration] = MIGRATIONS) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,6 +19,7 @@ from netgpt.errors import RequestError, StoreError
 from netgpt.store.encryption import Sealer, place_of
 from netgpt.store.entries import enter_changes, require_newest, row_fault, tampered
 from netgpt.store.keys import all_keys
+from netgpt.store.locks import FileLocks
 from netgpt.store.schema import (
     ConsentRow,
     KeyRow,
@@ -109,12 +110,23 @@ def insert_fact(connection: Connection, sealer: Sealer, person: Person, fact: Fa
 class Maps(Part):
     """Pseudonym maps of conversations, sealed; only the vault knows what is in them. Methods of the store itself."""
 
+    locks: FileLocks | None = None
+    """Where several processes answer: whose turn it is with a conversation. Maps are then read anew each time."""
+
+    def turn_with(self, person: Person, conversation: str) -> AbstractAsyncContextManager[None]:
+        """Nobody else reads and saves the conversation's map in the block: two values must not get one placeholder.
+        Within this process the caller sees to that."""
+        if self.locks is None:
+            return nullcontext()
+        who = f"{len(person.tenant)}:{person.tenant}{len(person.user)}:{person.user}"
+        return self.locks.hold(f"map {who}{conversation}")
+
     async def load_map(self, person: Person, conversation: str) -> bytes | None:
         """The conversation's map, or None. Loading counts as use, to the hour, for retention."""
         key = ("map", person, conversation)
-        known = self._cache.get(key)
+        known = self._cache.get(key) if self.locks is None else MISSING
         if known is not MISSING:
-            return known  # type: ignore[no-any-return]
+            return known  # type: ignore[return-value]
         seen, now = self._cache.seen, datetime.now(UTC)
 
         def load(connection: Connection) -> tuple[bytes | None, bool]:

@@ -291,6 +291,20 @@ ledger = Table(
 """An entry for each row of the guarded tables: see `ledger.py`."""
 lessons = _table("lessons", key="adapter example", example="example")
 """Which adapter learnt from which example."""
+leases = _table("leases", Column("until", Float(53), nullable=False), key="name", needed="owner")
+"""What one process alone may do, which one does, and until when (seconds since 1970)."""
+holds = _table(
+    "holds", Column("until", Float(53), nullable=False), key="id", needed="key_id owner tokens cost", key_of="key_id"
+)
+"""Estimates of answers under way, where several processes answer: see `sharing.py`."""
+rates = _table(
+    "rates",
+    *(Column(name, Float(53), nullable=False) for name in ("requests_left", "tokens_left", "at")),
+    key="key_id",
+)
+"""What is left of a key's minute, where several processes answer; `at`: seconds since 1970."""
+news = _table("news", Column("known", JSON, nullable=False), key="seq", needed="exchange")
+"""What came of decisions, until the one process that learns has read it: figures that the exchange tells, too."""
 
 
 def of_person(table: Table, person: Person) -> ColumnElement[bool]:

@@ -21,6 +21,7 @@ from netgpt.store.files import VouchedFiles
 from netgpt.store.heads import HeadsNoted
 from netgpt.store.learning import Decisions, TrainingExamples
 from netgpt.store.listing import Listing
+from netgpt.store.locks import FileLocks
 from netgpt.store.maintenance import Maintenance
 from netgpt.store.people import (
     Consents,
@@ -54,6 +55,7 @@ from netgpt.store.schema import (
     waiting,
 )
 from netgpt.store.secrets import DatabaseSecrets
+from netgpt.store.sharing import Leases, News, SharedLimits
 from netgpt.store.usage import UsageSums
 from netgpt.store.writer import Part, Transactions
 from netgpt.types import Person
@@ -130,6 +132,9 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
         self.heads = HeadsNoted(base, sealer)
         self.files = VouchedFiles(database, sealer)
         self.retention = RetentionClock(base, sealer)
+        self.leases = Leases(base, sealer)
+        self.shared_limits = SharedLimits(base, sealer)
+        self.news = News(base, sealer)
 
     @classmethod
     def open(
@@ -154,6 +159,10 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
         database = Database(path, busy_timeout_s, power_safe=power_safe, on_begin=secrets.load)
         mark = migrations.open_database(database, sealer, secrets, after_reset=after_reset)
         return cls(database, sealer, secrets, mark, FreeDisk(path, min_free_bytes))
+
+    def share(self, folder: Path) -> None:
+        """Other processes of this machine answer over this database too; `folder`: of locks. Raises StoreError."""
+        self.locks = FileLocks(folder)
 
     async def close(self) -> None:
         """Finish the waiting writes and close the files. May be called again."""

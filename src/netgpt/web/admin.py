@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from netgpt.adapters.registry import Entry
+from netgpt.app.figures import text_of
 from netgpt.app.gateway import Gateway
 from netgpt.dialects.completions import IDS_REFUSED
 from netgpt.errors import NotFound, RequestError
@@ -276,8 +277,10 @@ async def readyz(request: Request) -> Any:
 
 @router.get("/metrics", tags=["health"])
 async def metrics(request: Request) -> Response:
-    """Prometheus text format. Holds no person, key or text."""
+    """Prometheus text format; of all workers together, whichever is asked. Holds no person, key or text."""
     gateway: Gateway = request.app.state.gateway
     for part, state in (await gateway.parts()).items():
         gateway.metrics.up.labels(part).set(1 if state["ok"] else 0)
-    return Response(gateway.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    all_of_them = await gateway.crew.gather() if gateway.crew is not None else None
+    text = gateway.metrics.text() if all_of_them is None else text_of(all_of_them)
+    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from fastapi import Depends, FastAPI
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from netgpt import __version__
 from netgpt.app.gateway import Gateway
@@ -63,12 +63,13 @@ ELSEWHERE = PoolStart(256, 16, LEAST_WAIT_ELSEWHERE_S)
 def admission_of(gateway: Gateway) -> Admission:
     """Admission as the settings say, with its metrics."""
     server, edge = gateway.settings.server, gateway.settings.edge
+    slots = edge.slots if gateway.crew is None else gateway.crew.post.share(edge.slots, 1)
 
     def first(pool: str) -> PoolStart:
         if pool != "edge" and gateway.remotes:
             return ELSEWHERE
         if pool in ("edge", AUTO) and edge.base_url is None:
-            return PoolStart(edge.slots + 1, edge.slots)
+            return PoolStart(slots + 1, slots)
         return UNKNOWN
 
     admission = Admission(
@@ -87,6 +88,21 @@ def admission_of(gateway: Gateway) -> Admission:
 
     admission.opened.append(counted)
     return admission
+
+
+class Signed:
+    """Says which worker answered: `x-netgpt-worker`. Only where there are several."""
+
+    def __init__(self, app: ASGIApp, number: int) -> None:
+        self.app, self._header = app, (b"x-netgpt-worker", b"%d" % number)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def signed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), self._header]}
+            await send(message)
+
+        await self.app(scope, receive, signed)
 
 
 class AnswersHead:
@@ -121,6 +137,8 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
                 access.owner = peers.owner
             await gateway.start()
             deferred.start()
+            if gateway.crew is not None:
+                gateway.crew.ready()
             yield
         finally:
             await app.state.live.close()
@@ -150,5 +168,7 @@ def create_app(gateway: Gateway, rights: Mapping[str, Right] = RIGHTS, owner: pe
     inner = Console(inner) if gateway.settings.server.console else inner
     agents = AgentsDoor(gateway, app, SeveralPrompts(app, Doors(app, doors, inner)))
     limited = LimitsMiddleware(agents, gateway)
-    reached = CorsMiddleware(limited, gateway)
+    reached: ASGIApp = CorsMiddleware(limited, gateway)
+    if gateway.crew is not None:
+        reached = Signed(reached, gateway.crew.post.number)
     return AccessLog(reached) if gateway.settings.server.access_log else reached

@@ -147,6 +147,9 @@ class Deferred:
     async def _run(self) -> None:
         looked = alive = -DEAD_AFTER_S
         while True:
+            if not self.gateway.owns_jobs:  # one worker sends what all have kept
+                await self._rest(POLL_S)
+                continue
             try:
                 now = time.monotonic()
                 if now - looked >= DEAD_AFTER_S / 3:

@@ -152,10 +152,10 @@ async def asked_at(door: Door, request: Request) -> Response:
         asked = await asyncio.to_thread(door.parse, raw, gateway.model_names)
     await may_ask(request, asked.user)
     asked, limiter = await door.prepared(gateway, caller, asked), request.app.state.access.limiter
-    if caller.budget_left is not None and caller.key_id is not None:  # of a crowd, each sees what the others hold
-        caller = replace(caller, budget_left=limiter.money_left(caller.key_id))
+    hold = request.scope[HOLD] = await limiter.hold(caller.key_id, len(raw), asked.body)
+    if hold is not None:  # of a crowd, each sees what the others hold
+        caller = replace(caller, budget_left=hold.money_left)
     exchange = Exchange(asked, caller)
-    request.scope[HOLD] = limiter.hold(caller.key_id, len(raw), asked.body)
     try:
         if exchange.request.stream:
             late = await until_hangup(request.receive, _begun(request, exchange, len(raw)))

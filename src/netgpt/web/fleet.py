@@ -39,7 +39,7 @@ async def report(request: Request) -> dict[str, Any]:
         "netgpt": __version__,
         "policy": {"sha256": rules.current.digest, "rules": len(rules.current.rules), "fault": rules.fault is not None},
         "parts": parts,
-        "answered": gateway.metrics.answered(),
+        "answered": await gateway.answered(),
     }
 
 
@@ -54,7 +54,7 @@ async def follow(request: Request) -> dict[str, Any]:
     if len(document) > MOST_BYTES:
         raise RequestError(f"orders may have {MOST_BYTES:,} bytes at most", status=413)
     told = await asyncio.to_thread(gateway.fleet.follow, document)
-    await asyncio.to_thread(gateway.rules.look)
+    await gateway.look_at_rules()
     gateway.residency.look()
     return told
 

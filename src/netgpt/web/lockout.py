@@ -56,6 +56,12 @@ class Lockout:
         self._settings, self._clock, self._entries = settings, clock, entries
         self._tries: OrderedDict[str, _WrongKeys] = OrderedDict()
         self._accepted: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self.told: Callable[[Sequence[str]], None] | None = None
+        """Called with the sources of each wrong key that is counted here, for `heard` in other processes."""
+
+    def heard(self, sources: Sequence[str]) -> None:
+        """A wrong key was tried at another process of this gateway."""
+        self._count(sources)
 
     def check(self, address: str, secret: str, digest: str) -> None:
         """Before a key is looked up. Raises RateLimited while its beginning is locked for this address."""
@@ -79,8 +85,15 @@ class Lockout:
     def failed(self, address: str, secret: str) -> None:
         """A wrong key was tried. The last of too many locks its sources. Raises RateLimited while they are locked."""
         self.check_wrong(address, secret)
+        sources = _sources(address, secret)
+        self._count(sources)
+        if self.told is not None:
+            self.told(sources)
+
+    def _count(self, sources: Sequence[str]) -> None:
+        address = sources[0]
         now, settings = self._clock(), self._settings
-        for source in _sources(address, secret):
+        for source in sources:
             tries = self._tries.get(source)
             if tries is None:
                 tries = self._tries[source] = _WrongKeys(now)

@@ -13,6 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -31,7 +32,7 @@ from netgpt.store.schema import KeyLimits
 from netgpt.types import LOCAL_TENANT, Caller, Person, Role
 from netgpt.web.lockout import Lockout, proxies
 from netgpt.web.peers import Owner
-from netgpt.web.rate_limits import Limiter
+from netgpt.web.rate_limits import Limiter, SharedCount
 
 log = logging.getLogger(__name__)
 
@@ -224,6 +225,8 @@ MAX_TOKEN: Final = 8_192
 _CACHED: Final = 1_000
 _CACHED_S: Final = 60.0
 """A good token is accepted unread for this long, unless it expires or the issuer's keys change."""
+_SLACK_S: Final = 30.0
+"""Past its deadline an answer's estimate counts for so long, where nobody dropped it."""
 _CACHED_ACCESS: Final = 5_000
 _OPTIONS: Final[Any] = {"require": ["exp", "iat", "iss", "aud"]}
 _MAX_NAME: Final = 256
@@ -363,7 +366,12 @@ class Access:
         settings, oidc = gateway.settings, gateway.settings.oidc
         self.lockout = Lockout(settings.lockout)
         self.proxies = proxies(settings.server.trusted_proxies)
-        self.limiter = Limiter(gateway.store.limits.use, settings.remotes)
+        counted = None
+        if (crew := gateway.crew) is not None:
+            counted = SharedCount(gateway.store.shared_limits, crew.post.owner, settings.server.deadline_s + _SLACK_S)
+            self.lockout.told = partial(crew.tell, "wrong key")
+            crew.on("wrong key", self.lockout.heard)
+        self.limiter = Limiter(gateway.store.limits.use, settings.remotes, counted=counted)
         self.tokens = TokenVerifier(oidc) if oidc.issuer is not None else None
         self.token_limits = KeyLimits(**{each.name: getattr(oidc, each.name) for each in fields(KeyLimits)})
         """Of each person who comes with a token."""

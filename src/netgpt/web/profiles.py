@@ -163,10 +163,14 @@ async def forget(request: Request, user: str) -> dict[str, Any]:
         message = "an operator's or admin's key is bound to this person: revoke it first (netgpt keys revoke)"
         raise RequestError(message, code="key_bound", param="user", status=409)
     await gateway.learning.forget(person, await learner_keys(gateway.store, person))
+    if gateway.together is not None:
+        gateway.together.forget(person)
     forgotten = await forget_person(gateway.store, gateway.registry, gateway.settings.training_dir, person)
     gateway.relevance.forget()
     gateway.sessions.forget(person)
     forget_texts()
+    if gateway.together is not None:
+        gateway.together.forget(person)  # again: what was read meanwhile
     return {"user": person.user, "deleted": True, **forgotten.as_json()}
 
 

@@ -2,27 +2,37 @@
 
 Minutes are token buckets in this process's memory. Days and months are what the database has booked (by every process),
 read again when older than `_READ_AGAIN_S`, plus what ended here since. What is being answered counts by an estimate
-until its end, so a crowd of requests cannot overrun a budget together.
+until its end, so a crowd of requests cannot overrun a budget together. Where several processes answer, all of this is
+in the database, and asked there (`SharedCount`): nothing is older than the transaction that counts the request.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
+import secrets
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
-from netgpt.errors import RateLimited
+from netgpt.errors import RateLimited, StoreError
 from netgpt.exchange import Exchange
 from netgpt.settings.sections import Cloud
 from netgpt.stages.record import cost_of, cost_of_all
 from netgpt.store.schema import KeyLimits, KeyUse
+from netgpt.store.sharing import AnswerHold, KeyState, SharedLimits
 from netgpt.types import CHARACTERS_A_TOKEN, Caller, Usage
 
+log = logging.getLogger(__name__)
+
+_SETTLES_S: Final = 0.02
+_SETTLES_AFTER: Final = 3
+"""So often, after so long, a refusal is asked again that an answer which just ended may have caused."""
 _READ_AGAIN_S: Final = 2.0
 """Seconds: other processes' use is seen this late at most."""
 _KEYS: Final = 10_000
@@ -73,6 +83,13 @@ class _State:
         """What ended here since the last reading began: it may not be in that reading."""
         self.held_tokens, self.held_cost = 0, 0.0
 
+    def take(self, known: KeyState, now: float) -> None:
+        """What all processes know of the key at this moment stands for what this one knew."""
+        self.use, self.held_tokens, self.held_cost = known.use, known.held_tokens, known.held_cost
+        for bucket, left in ((self.requests, known.requests_left), (self.tokens, known.tokens_left)):
+            if bucket is not None:
+                bucket.level, bucket.at = left, now
+
 
 @dataclass(slots=True)
 class Hold:
@@ -81,21 +98,107 @@ class Hold:
     state: _State | None
     tokens: int
     cost: float
+    money_left: float | None = None
+    """What the key could still spend before this; None: as much as it likes."""
+    settle: Callable[[], None] | None = None
+    """Where it is counted elsewhere: drops it there."""
 
     def release(self) -> None:
         state, self.state = self.state, None
-        if state is not None:
+        if state is None:
+            return
+        if self.settle is not None:
+            self.settle()
+        else:
             state.held_tokens -= self.tokens
             state.held_cost -= self.cost
+
+
+class SharedCount:
+    """Limits that are counted in the database, for all workers. Writes that no request waits for go together."""
+
+    def __init__(self, limits: SharedLimits, owner: str, longest_s: float) -> None:
+        """`owner`: this worker; `longest_s`: no answer takes longer."""
+        self._limits, self._owner, self._longest_s = limits, owner, longest_s
+        self._ended: list[str] = []
+        self._used: Counter[str] = Counter()
+        self._writing: asyncio.Task[None] | None = None
+
+    async def admit(self, key_id: str, state: _State, now: float) -> None:
+        """Raises RateLimited, StoreError."""
+        known = await self._decided(
+            lambda decide: self._limits.admit(key_id, state.limits, datetime.now(UTC), decide), state, now
+        )
+        state.take(known, now)
+        if state.requests is not None:
+            state.requests.level -= 1
+
+    async def hold(self, key_id: str, state: _State, tokens: int, cost: float, now: float) -> str:
+        """Raises RateLimited, StoreError."""
+        mine = AnswerHold(secrets.token_hex(12), key_id, self._owner, tokens, cost)
+        known = await self._decided(
+            lambda decide: self._limits.hold(mine, state.limits, self._longest_s, datetime.now(UTC), decide),
+            state, now, minute=False,
+        )  # fmt: skip
+        state.take(known, now)
+        return mine.id
+
+    async def _decided(
+        self, ask: Callable[[Callable[[KeyState], None]], Awaitable[KeyState]], state: _State, now: float,
+        *, minute: bool = True,
+    ) -> KeyState:  # fmt: skip
+        """Ask; again for a moment, where only an estimate stands in the way: its answer may just have ended."""
+        tries = 0
+        while True:
+            held = 0
+
+            def decide(known: KeyState) -> None:  # within the transaction, in the store's thread: of a copy
+                nonlocal held
+                held, copy = known.held_tokens, _State(state.limits, now)
+                copy.take(known, now)
+                _check_day(copy, datetime.now(UTC))
+                if minute:
+                    _check_minute(copy)
+
+            try:
+                return await ask(decide)
+            except RateLimited:
+                tries += 1
+                if not held or tries > _SETTLES_AFTER:
+                    raise
+            await asyncio.sleep(_SETTLES_S)
+
+    def settle(self, key_id: str, hold: str | None = None, tokens: int = 0) -> None:
+        """Drop a hold, and count tokens that were used; soon."""
+        if hold is not None:
+            self._ended.append(hold)
+        if tokens:
+            self._used[key_id] += tokens
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.ensure_future(self._write())
+
+    async def _write(self) -> None:
+        while self._ended or self._used:
+            ended, used = self._ended, dict(self._used)
+            self._ended, self._used = [], Counter()
+            try:
+                await self._limits.settle(ended, used)
+            except StoreError as error:  # a hold ends by itself when its time is over
+                log.error("limits: what was used could not be counted: %s", error.message)
 
 
 class Limiter:
     """Admits requests by the limits of their key. One a process; not for more than one event loop at a time."""
 
     def __init__(
-        self, read_use: ReadUse, remotes: Mapping[str, Cloud], clock: Callable[[], float] = time.monotonic
+        self,
+        read_use: ReadUse,
+        remotes: Mapping[str, Cloud],
+        clock: Callable[[], float] = time.monotonic,
+        counted: SharedCount | None = None,
     ) -> None:
-        self._read_use, self._remotes, self._clock = read_use, remotes, clock
+        """`counted`: where several processes answer."""
+        self._read_use, self._remotes, self._clock, self._counted = read_use, remotes, clock, counted
         self._states: OrderedDict[str, _State] = OrderedDict()
 
     async def admit(self, key_id: str, limits: KeyLimits) -> None:
@@ -105,6 +208,9 @@ class Limiter:
         costs nothing may answer, see `money_left` and `spent`.
         """
         state, now = self._state(key_id, limits), self._clock()
+        if self._counted is not None:
+            await self._counted.admit(key_id, state, now)
+            return
         if state.has_budget:
             if now - state.read_at > _READ_AGAIN_S:
                 await self._fresh(key_id, state)
@@ -145,16 +251,23 @@ class Limiter:
         state = self._states.get(key_id)
         return _headers(state) if state is not None else []
 
-    def hold(self, key_id: str | None, chars: int, body: Mapping[str, Any]) -> Hold | None:
-        """Count the estimate of an answer to `body` (`chars` long) until it ends; None for a key without limits."""
+    async def hold(self, key_id: str | None, chars: int, body: Mapping[str, Any]) -> Hold | None:
+        """Count the estimate of an answer to `body` (`chars` long) until it ends; None for a key without limits.
+
+        Raises RateLimited: a crowd was admitted together, and those before this one hold what there is."""
         state = self._states.get(key_id) if key_id is not None else None
-        if state is None:
+        if state is None or key_id is None:
             return None
         answer = body.get("max_completion_tokens") or body.get("max_tokens") or _ANSWER_TOKENS
         guess = Usage(chars // CHARACTERS_A_TOKEN, min(answer, _MOST_TOKENS) * (body.get("n") or 1))
+        tokens, cost = guess.total_tokens, self._dearest(guess)
+        if self._counted is not None:
+            id = await self._counted.hold(key_id, state, tokens, cost, self._clock())
+            settle = partial(self._counted.settle, key_id, id)
+            return Hold(state, tokens, cost, self.money_left(key_id), settle)
         if state.has_budget:  # a crowd was admitted together: the later ones of it find the others' holds here
             _check_day(state, datetime.now(UTC))
-        hold = Hold(state, guess.total_tokens, self._dearest(guess))
+        hold = Hold(state, tokens, cost, self.money_left(key_id))
         state.held_tokens += hold.tokens
         state.held_cost += hold.cost
         return hold
@@ -172,7 +285,11 @@ class Limiter:
     def used(self, caller: Caller, tokens: int, cost: float = 0.0) -> None:
         """Count tokens and money that `caller` has used."""
         state = self._states.get(caller.key_id) if caller.key_id is not None else None
-        if state is None:
+        if state is None or caller.key_id is None:
+            return
+        if self._counted is not None:  # days and months are booked with the exchange
+            if state.tokens is not None:
+                self._counted.settle(caller.key_id, tokens=tokens)
             return
         if state.tokens is not None:
             state.tokens.refill(self._clock())

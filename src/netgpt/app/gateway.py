@@ -27,6 +27,7 @@ from netgpt.app.proposing import Proposing
 from netgpt.app.relevance import RelevanceService, open_reader
 from netgpt.app.routing import RoutingService, Telemetry, open_judge
 from netgpt.app.sessions import SessionService
+from netgpt.app.settings_file import SettingsFile
 from netgpt.app.shared_learning import SharedLearning
 from netgpt.app.together import CrewResidency, Together
 from netgpt.app.training import TrainingJobs
@@ -165,8 +166,21 @@ class Gateway:
         self.signals.busy_elsewhere = crew.engine.busy_elsewhere
         self.telemetry.share(crew)
         crew.figures = self._figures
+        crew.on("routing", lambda data: self.routing_service.change(*data))
+        crew.on("settings", lambda _: self._take_new_settings())
         if self.together is not None:
             self.together.forgets.append(self.relevance.forget)
+
+    def _take_new_settings(self) -> None:
+        """Another worker was given new settings: take what can change while the box runs."""
+        if self.on_new_settings is not None and (source := self.settings.source) is not None:
+            taking = asyncio.ensure_future(self.on_new_settings(lambda: SettingsFile(source).settings()))
+            taking.add_done_callback(_settings_taken)
+
+    def tell_others(self, what: str, data: Any = None) -> None:
+        """Let the other workers, where there are some, do what this one did: "routing", "settings"."""
+        if self.crew is not None:
+            self.crew.tell(what, data)
 
     def _figures(self) -> list[Family]:
         return families_of(self.metrics.registry)
@@ -369,6 +383,11 @@ class Gateway:
             keep, learnt = self.settings.store, self.settings.training.keep_examples_days
             days = keep.keep_exchanges_days, keep.keep_maps_days, learnt, keep.keep_receipts_days
             await self.store.delete_expired(await self.store.retention.now(), *days)
+
+
+def _settings_taken(done: asyncio.Future[Any]) -> None:
+    if not done.cancelled() and isinstance(error := done.exception(), NetGPTError):
+        log.error("the settings stay as they were here: %s", error.message)
 
 
 def _no_cloud(remotes: Mapping[str, RemoteModel]) -> str:

@@ -128,6 +128,7 @@ async def put_in_force(gateway: Gateway, text: str, by: str, changed: dict[str, 
         _note(gateway.settings.home / _CHANGES, noted | {"after": gateway.policy.digest})
 
     await asyncio.to_thread(write)
+    gateway.tell_others("policy", str(gateway.rules.path))
     log.warning("policy: the rules were edited by %s: %s", by, "; ".join(noted["rules"]) or "comments alone")
     return gateway.policy
 

@@ -38,7 +38,7 @@ class Together:
         self._locks: list[list[Any]] = []
         sessions.sessions.noted = self._noted
         crew.on("locks", self._take)
-        crew.on("policy", lambda _: self._look())
+        crew.on("policy", self._look)
         crew.on("forget", lambda data: self._forget(Person(*data)))
 
     def _noted(self, locks: list[list[Any]], calls: bool) -> None:
@@ -69,8 +69,10 @@ class Together:
             forget()
         forget_texts()
 
-    def _look(self) -> None:
-        """Read the rules anew: another worker saw that their file changed."""
+    def _look(self, path: str | None) -> None:
+        """Read the rules anew: another worker saw that their file changed, or that `path` is their file now."""
+        if path is not None and path != str(self._rules.path):
+            self._rules.follow(path)
         asyncio.get_running_loop().run_in_executor(None, self._rules.look).add_done_callback(_failed)
 
 

@@ -45,7 +45,9 @@ async def change_routing(request: Request, asked: RoutingBody) -> dict[str, Any]
         raise RequestError("prefer: name a preset", param="prefer")
     share = asked.max_cloud_share if "max_cloud_share" in given else service.rules.max_cloud_share
     if given:
-        service.change(asked.prefer or service.rules.prefer, share, caller.key_id or NO_KEY)
+        change = (asked.prefer or service.rules.prefer, share, caller.key_id or NO_KEY)
+        service.change(*change)
+        gateway.tell_others("routing", change)
     return _shown(gateway, request)
 
 

@@ -69,6 +69,7 @@ async def change_settings(
         try:
             if gateway.on_new_settings is not None:
                 await gateway.on_new_settings(lambda: SettingsFile(source).settings())
+            gateway.tell_others("settings")
         except SettingsError:
             broken = True  # by somebody else, since: what runs stays
     told = await _told(gateway, caller)

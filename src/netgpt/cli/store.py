@@ -144,7 +144,7 @@ def info(as_json: bool = json_option) -> None:
         )
         for table in known.tables
     ]
-    title = f"{known.path}: {known.bytes / 1e6:.1f} MB, log {known.log_bytes / 1e6:.1f} MB; key {known.key_ids[0]} "
+    title = f"{known.name}: {known.bytes / 1e6:.1f} MB, log {known.log_bytes / 1e6:.1f} MB; key {known.key_ids[0]} "
     print_table(["table", "rows", "oldest (UTC)", "sealed", "kept"], rows, title + f"from {known.key_source}")
 
 
@@ -232,7 +232,7 @@ def _retention(settings: Settings) -> dict[str, float]:
 
 def _info_as_json(known: StoreInfo, keeps: dict[str, float]) -> dict[str, Any]:
     return {
-        "path": str(known.path),
+        "path": known.name,
         "bytes": known.bytes,
         "log_bytes": known.log_bytes,
         "key": {"kind": known.key_kind, "source": known.key_source, "ids": list(known.key_ids)},

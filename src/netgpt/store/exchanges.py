@@ -15,8 +15,8 @@ import orjson
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_, select, update
 
 from netgpt.errors import NotFound, RequestError
-from netgpt.store.database import FastInsert
 from netgpt.store.encryption import Sealer, place_of
+from netgpt.store.engine import FastInsert
 from netgpt.store.entries import tampered
 from netgpt.store.keys import book
 from netgpt.store.ledger import ledger_in_use, tail, whole

@@ -14,10 +14,10 @@ from typing import Final
 from sqlalchemy import Connection, delete, insert, select
 
 from netgpt.proofs import NO_FILE
-from netgpt.store.database import Database, store_error
 from netgpt.store.encryption import Sealer
-from netgpt.store.entries import enter_changes, require_newest, row_fault, tampered, watch
-from netgpt.store.ledger import driver_of, ledger_in_use
+from netgpt.store.engine import StoreDatabase
+from netgpt.store.entries import enter_changes, require_newest, row_fault, tampered
+from netgpt.store.ledger import ledger_in_use
 from netgpt.store.schema import marks
 
 VOUCHED: Final = ("adapters/index.json", "models/index.json", "capability.json", "tools.json")
@@ -27,7 +27,7 @@ _MARK: Final = "file "
 class VouchedFiles:
     """`netgpt.proofs.FileProof` by the database. Blocks, from any thread: changes are rare and read once each."""
 
-    def __init__(self, database: Database, sealer: Sealer) -> None:
+    def __init__(self, database: StoreDatabase, sealer: Sealer) -> None:
         self._database, self._sealer = database, sealer
 
     def known(self, name: str) -> tuple[bytes, ...] | None:
@@ -39,7 +39,7 @@ class VouchedFiles:
                     raise tampered("marks", f"{_MARK}{name} {wrong}")
                 sealed = connection.scalar(select(marks.c.value).where(marks.c.name == _MARK + name))
         except Exception as error:  # noqa: BLE001 - mapped to StoreError
-            raise store_error(error, self._database.path) from None
+            raise self._database.error(error) from None
         if sealed is None:
             return None
         texts = self._sealer.open_json(sealed, "marks", _MARK + name)
@@ -49,8 +49,8 @@ class VouchedFiles:
         """Let these count, on the disk whatever `store.power_safe` says: the file is written after it."""
         try:
             with self._database.writing.connect() as connection:
-                driver_of(connection).execute("PRAGMA synchronous=FULL")
-                watch(connection)
+                self._database.make_durable(connection)
+                self._database.watch(connection)
                 with connection.begin():
                     require_newest(connection, marks)
                     expect(connection, self._sealer, name, *contents)
@@ -58,7 +58,7 @@ class VouchedFiles:
                     if (ledger := ledger_in_use()) is not None:
                         ledger.finish(connection, follow=False)
         except Exception as error:  # noqa: BLE001 - mapped to StoreError
-            raise store_error(error, self._database.path) from None
+            raise self._database.error(error) from None
 
 
 def expect(connection: Connection, sealer: Sealer, name: str, *contents: bytes) -> None:

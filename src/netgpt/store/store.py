@@ -14,8 +14,9 @@ from netgpt.files import check_home
 from netgpt.settings import Settings
 from netgpt.store import keys, learning, migrations, queue
 from netgpt.store.clock import RetentionClock
-from netgpt.store.database import Database, FreeDisk, OpenMark, scrub
+from netgpt.store.database import Database, FreeDisk
 from netgpt.store.encryption import GivenKeys, KeyCommand, KeyFile, KeySource, Sealer
+from netgpt.store.engine import StoreDatabase, scrub
 from netgpt.store.exchanges import Answers, Exchanges
 from netgpt.store.files import VouchedFiles
 from netgpt.store.heads import HeadsNoted
@@ -100,11 +101,9 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
     StoreError when the database is full, locked or damaged; the store goes on when the fault is gone.
     """
 
-    def __init__(
-        self, database: Database, sealer: Sealer, secrets: DatabaseSecrets, mark: OpenMark, disk: FreeDisk
-    ) -> None:
-        self.path = database.path
-        self._database, self._mark, self._closed = database, mark, False
+    def __init__(self, database: StoreDatabase, sealer: Sealer, secrets: DatabaseSecrets, disk: FreeDisk) -> None:
+        self.name = database.name
+        self._database, self._closed = database, False
         self._transactions = base = Transactions(database, disk)
         super().__init__(base, sealer)
         self.learning = TrainingExamples(base, sealer)
@@ -112,7 +111,7 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
         self.consents = Consents(base, sealer)
         self.proposals = ProposedFacts(base, sealer)
         self.subject_data = SubjectData(base, sealer)
-        self.sealing = Maintenance(base, sealer, secrets, self.path)
+        self.sealing = Maintenance(base, sealer, secrets, database)
         self.limits = keys.Limits(base, sealer)
         self.answers = Answers(base, sealer)
         self.waiting = WaitingQueue(base, sealer)
@@ -142,10 +141,15 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
         with another key.
         """
         sealer = sealer.for_one_database()
-        secrets = DatabaseSecrets(sealer, path)
-        database = Database(path, busy_timeout_s, power_safe=power_safe, on_begin=secrets.load)
-        mark = migrations.open_database(database, sealer, secrets, after_reset=after_reset)
-        return cls(database, sealer, secrets, mark, FreeDisk(path, min_free_bytes))
+        secrets = DatabaseSecrets(sealer, str(path))
+        database = Database(path, busy_timeout_s, power_safe=power_safe, first=secrets)
+        migrations.open_database(database, sealer, secrets, after_reset=after_reset)
+        return cls(database, sealer, secrets, FreeDisk(path, min_free_bytes))
+
+    @property
+    def path(self) -> Path:
+        """The database's file."""
+        return Path(self.name)
 
     async def close(self) -> None:
         """Finish the waiting writes and close the files. May be called again."""
@@ -153,8 +157,7 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
             return
         self._closed = True
         await self._transactions.close()
-        self._database.forget_connections()
-        self._mark.release()
+        self._database.release()
 
     async def delete_expired(
         self,
@@ -212,7 +215,7 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
         return await self._change(lambda connection: learning.forget(connection, person), after=scrub, needs_room=False)
 
     def __repr__(self) -> str:
-        return f"<Store {self.path}>"
+        return f"<Store {self.name}>"
 
 
 def open_store(settings: Settings, *, after_reset: bool = False) -> Store:

@@ -55,7 +55,9 @@ class CachedAnswer:
 
 _INSERT = FastInsert(exchanges)
 _NOT_SHOWN: Final = frozenset({"question", "seq", "before", "mac"})
-_COST, _PRIVATE = (list(exchanges.columns.keys()).index(name) for name in ("cost", "private"))
+_COST, _PRIVATE, *_FLAGS = (
+    list(exchanges.columns.keys()).index(name) for name in ("cost", "private", "estimated", "partial")
+)
 
 
 class Exchanges(Part):
@@ -204,6 +206,8 @@ def _save(connection: Connection, sealer: Sealer, row: ExchangeRecord) -> None:
     bound = _INSERT.bound(connection, values | {"mac": b""})
     plain = list(bound[:-1])
     plain[_COST], plain[_PRIVATE] = whole(plain[_COST]), tail(plain[_PRIVATE])
+    for at in _FLAGS:
+        plain[at] = int(plain[at])  # as every engine spells it
     _INSERT.run_bound(connection, (*bound[:-1], ledger.mac("exchanges", row.id, plain)))
     if row.key_id is not None:
         book(connection, ledger, row, values["seq"])

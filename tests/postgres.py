@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from functools import cache
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -73,9 +78,14 @@ class PostgresServer:
         self.sql(f"CREATE DATABASE {name} TEMPLATE {'template0' if empty else 'made'} STRATEGY FILE_COPY")
         return self.url(name)
 
+    def copy(self, url: str) -> str:
+        """The address of a copy of a database that nobody uses."""
+        name = f"test_{next(self._numbers)}"
+        self.sql(f"CREATE DATABASE {name} TEMPLATE {_database_in(url)} STRATEGY FILE_COPY")
+        return self.url(name)
+
     def drop(self, url: str) -> None:
-        name = url.partition("@/")[2].partition("?")[0]
-        self.sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        self.sql(f"DROP DATABASE IF EXISTS {_database_in(url)} WITH (FORCE)")
 
     def remove(self) -> None:
         try:
@@ -96,6 +106,38 @@ class PostgresServer:
             )  # fmt: skip
         if done.returncode != 0:
             raise RuntimeError(f"{program} failed: {(self.folder / 'said').read_text()[-1000:]}")
+
+
+def _database_in(url: str) -> str:
+    return url.partition("@/")[2].partition("?")[0]
+
+
+_SPELLED = (
+    (r"\buser\b", '"user"'), (r"\bzeroblob\(", "pg_temp.zeroblob("), (r"\bx'([0-9A-F]*)'", r"'\\x\1'::bytea"),
+    (r"\bgiven = 1\b", "given = true"), (r"\bchosen = 0\b", "chosen = false"), (r"\?", "%s"),
+)  # fmt: skip
+"""What the tests say of a row in SQLite's words, in PostgreSQL's."""
+_ZEROBLOB = (
+    "CREATE FUNCTION pg_temp.zeroblob(n int) RETURNS bytea LANGUAGE sql AS $$ SELECT decode(repeat('00', n), 'hex') $$"
+)
+
+
+@contextmanager
+def by_hand(place: Path | str) -> Iterator[Callable[..., Any]]:
+    """Somebody who can write the database and has no key: a function of a statement and its values."""
+    if isinstance(place, Path):
+        with closing(sqlite3.connect(place, timeout=30)) as connection, connection:
+            yield connection.execute
+        return
+    with psycopg.connect(place) as thief:
+        thief.execute(_ZEROBLOB)
+
+        def execute(sql: str, values: tuple[Any, ...] = ()) -> Any:
+            for was, now in _SPELLED:
+                sql = re.sub(was, now, sql)
+            return thief.execute(sql, values) if values else thief.execute(sql)
+
+        yield execute
 
 
 def _programs_for(folder: Path) -> Path:

@@ -89,6 +89,7 @@ async def written(store: Store, make_row: Any, folder: Path) -> Path:
     return folder / store.path.name
 
 
+@pytest.mark.file
 async def test_a_whole_log_loses_nothing(store: Store, sealer: Sealer, make_row: Any, tmp_path: Path) -> None:
     path = await written(store, make_row, tmp_path)
     assert lost_commits(path.with_name("netgpt.db-wal")) == 0
@@ -120,6 +121,7 @@ async def test_a_flipped_byte_is_told_and_the_rows_before_it_are_whole(
     await again.close()
 
 
+@pytest.mark.file
 async def test_a_log_that_is_cut_short_is_no_damage(
     store: Store, sealer: Sealer, make_row: Any, tmp_path: Path
 ) -> None:

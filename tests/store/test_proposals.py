@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import inspect, text
 
 from netgpt.store.database import Database
@@ -94,6 +95,7 @@ async def test_time_and_forgetting_end_them(store: Store) -> None:
     assert await texts(store, BOB) == ["is vegan"]
 
 
+@pytest.mark.file
 async def test_a_database_of_before_gets_the_table(store: Store) -> None:
     engine = Database(store.path).writing
     with engine.begin() as connection:

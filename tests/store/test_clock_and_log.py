@@ -99,14 +99,15 @@ async def test_a_whole_log_loses_nothing(store: Store, sealer: Sealer, make_row:
     assert lost_commits(tmp_path / "none") == 0
 
 
-@pytest.mark.parametrize("place", [0.3, 0.6, 0.9])
+@pytest.mark.file
+@pytest.mark.parametrize("spot", [0.3, 0.6, 0.9])
 async def test_a_flipped_byte_is_told_and_the_rows_before_it_are_whole(
-    store: Store, sealer: Sealer, make_row: Any, tmp_path: Path, place: float, caplog: pytest.LogCaptureFixture
+    store: Store, sealer: Sealer, make_row: Any, tmp_path: Path, spot: float, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = await written(store, make_row, tmp_path)
     log = path.with_name("netgpt.db-wal")
     data = bytearray(log.read_bytes())
-    data[int(len(data) * place)] ^= 0x40
+    data[int(len(data) * spot)] ^= 0x40
     log.write_bytes(data)
     lost = lost_commits(log)
     assert lost > 0

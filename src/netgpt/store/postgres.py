@@ -33,6 +33,8 @@ _WRITERS: Final = 0x6E65746770740001
 _ROTATION: Final = 0x6E65746770740002
 """Keys of advisory locks: "netgpt" and a number. They hold within one database of a server."""
 _CHANNEL: Final = "netgpt_changes"
+MOVE: Final = "netgpt_move"
+"""A table that is there while a store is moved into the database: how far it went (`moving.py`)."""
 _LOOK_EVERY_S: Final = 0.4
 MARK_AGE_S: Final = 1.0
 """What another process changed counts after so long at most, also when its message was lost."""
@@ -72,7 +74,7 @@ class PostgresDriver:
             cursor.execute(sql, prepare=False)
             while cursor.nextset():
                 pass
-            return cursor.fetchone()
+            return cursor.fetchone() if cursor.description else None
 
 
 @lru_cache(maxsize=512)
@@ -154,8 +156,14 @@ class PostgresDatabase(PostgresWords):
         ours, original = foreign_error(error, self.name)
         return ours is None and isinstance(original, psycopg.Error) and _word_of(original) == "unreachable"
 
-    def prepare(self) -> None:
+    def prepare(self, *, moving: bool = False) -> None:
         with self.connect() as connection:
+            begun = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (MOVE,)).fetchone()
+            if begun and begun[0] and not moving:
+                raise StoreError(
+                    f"{self.name}: a store is being moved here, or the move was cut: `netgpt store move` goes on.",
+                    code="store_busy",
+                )
             if connection.info.server_version < _OLDEST:
                 raise StoreError(f"{self.name}: the server is older than PostgreSQL 14. Upgrade it.")
             encoding = connection.execute("SHOW server_encoding").fetchone()
@@ -281,6 +289,21 @@ class MarkListener:
     def _wait(self, others: list[Any], seconds: float) -> None:
         if not self._ended:
             select.select([self._woken, *others], [], [], seconds)
+
+
+def is_used(url: str) -> bool:
+    """Whether a store was made there, whose key exists somewhere. Raises StoreError: it cannot be told."""
+    database = PostgresDatabase(url)
+    try:
+        with database.connect() as connection:
+            there = connection.execute("SELECT to_regclass('marks') IS NOT NULL").fetchone()
+            if there is None or not there[0]:
+                return False
+            return connection.execute("SELECT 1 FROM marks LIMIT 1").fetchone() is not None
+    except psycopg.Error as error:
+        raise database.error(error) from None
+    finally:
+        database.release()
 
 
 def _parsed(url: str) -> URL:

@@ -60,8 +60,9 @@ class PostgresWords:
         elif isinstance(kind, Float):
             scaled = f"({name} * {FRACTIONS:.0f}::float8)"
             spelled = (
-                f"'f' || CASE WHEN {scaled} >= {_MOST}::float8 THEN {_MOST} "
-                f"WHEN {scaled} <= -{_MOST}::float8 THEN -{_MOST} - 1 ELSE trunc({scaled})::bigint END"
+                f"'f' || CASE WHEN {name} > 1e18 THEN {_MOST} WHEN {name} < -1e18 THEN -{_MOST} - 1 "
+                f"WHEN {scaled} >= {_MOST}::float8 THEN {_MOST} WHEN {scaled} <= -{_MOST}::float8 THEN -{_MOST} - 1 "
+                f"ELSE trunc({scaled})::bigint END"
             )
         else:
             spelled = f"'s' || encode(convert_to({name}, 'UTF8'), 'hex')"

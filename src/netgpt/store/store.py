@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from sqlalchemy import Connection, insert, select
 
@@ -16,7 +16,7 @@ from netgpt.store import keys, learning, migrations, queue
 from netgpt.store.clock import RetentionClock
 from netgpt.store.database import Database, FreeDisk
 from netgpt.store.encryption import GivenKeys, KeyCommand, KeyFile, KeySource, Sealer
-from netgpt.store.engine import FirstRead, StoreDatabase, scrub
+from netgpt.store.engine import StoreDatabase, scrub
 from netgpt.store.exchanges import Answers, Exchanges
 from netgpt.store.files import VouchedFiles
 from netgpt.store.heads import HeadsNoted
@@ -148,7 +148,7 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
             database = Database(place, busy_timeout_s, power_safe=power_safe, first=secrets)
             disk = FreeDisk(place, min_free_bytes)
         else:
-            database = postgres_database(place, busy_timeout_s, power_safe=power_safe, first=secrets)
+            database = driver_module().PostgresDatabase(place, busy_timeout_s, power_safe=power_safe, first=secrets)
             disk = FreeDisk(Path(), 0)  # the server's own matter
         secrets.name = database.name
         migrations.open_database(database, sealer, secrets, after_reset=after_reset)
@@ -226,15 +226,15 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
         return f"<Store {self.name}>"
 
 
-def postgres_database(url: str, busy_timeout_s: float, *, power_safe: bool, first: FirstRead) -> StoreDatabase:
-    """Raises SettingsError: the extra is not installed, or not an address."""
+def driver_module() -> Any:
+    """`netgpt.store.postgres`. Raises SettingsError: the extra is not installed."""
     try:
-        from netgpt.store.postgres import PostgresDatabase
+        from netgpt.store import postgres
     except ImportError as error:
         raise SettingsError(
             f"store.url names PostgreSQL, whose driver is not installed ({error.name}): pip install 'netgpt[postgres]'"
         ) from None
-    return PostgresDatabase(url, busy_timeout_s, power_safe=power_safe, first=first)
+    return postgres
 
 
 def open_store(settings: Settings, *, after_reset: bool = False) -> Store:
@@ -248,8 +248,10 @@ def open_store(settings: Settings, *, after_reset: bool = False) -> Store:
         ) from None
     sealer = Sealer(key_source(settings))
     store = settings.store
+    url = store.url
     return Store.open(
-        settings.database, sealer, min_free_bytes=store.min_free_bytes, power_safe=store.power_safe,
+        settings.database if url is None else url.get_secret_value(), sealer,
+        min_free_bytes=store.min_free_bytes, power_safe=store.power_safe,
         after_reset=after_reset,
     )  # fmt: skip
 
@@ -262,6 +264,12 @@ def key_source(settings: Settings) -> KeySource:
     if store.key_command:
         return KeyCommand(store.key_command, store.key_command_timeout_s)
     file = KeyFile(settings.key_file)
-    if not settings.database.exists():  # a lost key is an error: a new one could not open what is there
-        file.make()
+    if not settings.key_file.exists() and not _is_used(settings):
+        file.make()  # else a lost key is an error: a new one could not open what is there
     return file
+
+
+def _is_used(settings: Settings) -> bool:
+    if settings.store.url is None:
+        return settings.database.exists()
+    return bool(driver_module().is_used(settings.store.url.get_secret_value()))

@@ -71,6 +71,8 @@ class Writer:
         self._lock = threading.Lock()
         self._open = True
         self._connection: Connection | None = None
+        self._worked = False
+        """Whether a write of the present group has begun."""
         self._behind, self._followed = False, float("-inf")
         """Whether the ledger's ends are behind, and when they were not (`time.monotonic`)."""
         self._thread = threading.Thread(target=self._run, name="netgpt-store-writer", daemon=True)
@@ -117,7 +119,7 @@ class Writer:
         while group := self._next_group():
             self.groups += 1
             try:
-                self._commit(group)
+                self._commit_or_again(group)
             except Exception as error:  # noqa: BLE001 - the thread must outlive every fault; each caller gets it
                 self._drop_connection()
                 for job in group:
@@ -127,6 +129,17 @@ class Writer:
                     job.loop.call_soon_threadsafe(job.settle)
             self._database.wrote(len(group))
         self._drop_connection()
+
+    def _commit_or_again(self, group: list[_Job]) -> None:
+        """A connection that broke while nobody wrote is found by the next BEGIN: nothing was done yet."""
+        self._worked = False
+        try:
+            self._commit(group)
+        except Exception as error:
+            if self._worked or not self._database.is_lost(error):
+                raise
+            self._drop_connection()
+            self._commit(group)
 
     def _next_group(self) -> list[_Job]:
         """Wait for a write, then take all that wait with it. Empty: the end."""
@@ -186,6 +199,7 @@ class Writer:
         transaction.commit()
 
     def _work(self, connection: Connection, job: _Job) -> None:
+        self._worked = True
         if job.needs_room:
             self._disk.check()
         job.result = job.work(connection)
@@ -251,14 +265,19 @@ class Readers:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._query, query)
 
     def _query(self, query: Callable[[Connection], T]) -> T:
-        try:
-            with self._database.reading.begin() as connection:  # begun before any value is bound: see `UserId`
-                return query(connection)
-        except NetGPTError:
-            raise
-        except Exception as error:  # noqa: BLE001 - mapped to StoreError
-            self._database.reading.dispose()
-            raise self._database.error(error) from None
+        for last in (False, True):
+            begun = False
+            try:
+                with self._database.reading.begin() as connection:  # begun before any value is bound: see `UserId`
+                    begun = True
+                    return query(connection)
+            except NetGPTError:
+                raise
+            except Exception as error:  # noqa: BLE001 - mapped to StoreError
+                self._database.reading.dispose()
+                if begun or last or not self._database.is_lost(error):  # else it broke while nobody read
+                    raise self._database.error(error) from None
+        raise AssertionError
 
     def close(self) -> None:
         """Take no more queries, and wait for those under way. Blocks."""

@@ -38,7 +38,7 @@ ROWS = 2 * BATCH + 10
 
 @pytest.fixture
 def target() -> Iterator[str]:
-    url = postgres.server().new(empty=True)
+    url = postgres.server().new()
     yield url
     postgres.server().drop(url)
 
@@ -177,7 +177,7 @@ async def test_a_killed_move_goes_on(database: Path, sealer: Sealer, target: str
     await store.close()
     script = (
         "import sys; from pathlib import Path; from netgpt.store.moving import move\n"
-        "move(Path(sys.argv[1]), sys.argv[2], lambda done, of: (print(done, flush=True), sys.stdin.readline()), batch=20)"
+        "move(Path(sys.argv[1]), sys.argv[2], lambda *_: (print(flush=True), sys.stdin.readline()), batch=20)"
     )
     with subprocess.Popen(
         [sys.executable, "-c", script, database, target], stdout=subprocess.PIPE, stdin=subprocess.PIPE,

@@ -44,8 +44,8 @@ class Moved:
 def move(source: Path, target: str, report: Report = lambda done, of: None, *, batch: int = 1000) -> Moved:
     """Copy the store in the file `source` to `postgresql://...`, and compare. Blocks. The file stays as it is.
 
-    `batch`: rows a transaction.     Raises RequestError: the target holds another store. StoreError: the file is in use, missing or damaged, a row
-    cannot be kept there, or the two differ.
+    `batch`: rows a transaction. Raises RequestError: the target holds another store. StoreError: the file is in use,
+    missing or damaged, a row cannot be kept there, or the two differ.
     """
     if not source.exists():
         raise StoreError(f"{source}: there is no database, so there is nothing to move.")

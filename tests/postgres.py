@@ -34,8 +34,9 @@ class PostgresServer:
         self.folder = Path(tempfile.mkdtemp(prefix="netgpt-pg-"))
         self._numbers = count(1)
         self._programs = _programs_for(self.folder)
-        self._user = {"user": _NOBODY, "group": _NOBODY, "extra_groups": ()} if os.geteuid() == 0 else {}
-        if self._user:
+        self._user: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            self._user = {"user": _NOBODY, "group": _NOBODY, "extra_groups": ()}
             os.chown(self.folder, _NOBODY, _NOBODY)
         made = ("-U", "netgpt", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C")
         self._run("initdb", "-D", str(self.data), *made)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import postgres
 import pytest
 from postgres import by_hand
+from store.test_ledger import ADMIN_HASH, TABLE, fill, some_writes
+from store.test_rotate import assert_all_there, key_ids, plant
 
 psycopg = pytest.importorskip("psycopg", reason=postgres.WHY_NOT)
 
@@ -24,7 +30,8 @@ from netgpt.store.ledger import tail, whole
 from netgpt.store.postgres import MARK_AGE_S, PostgresDatabase, name_of
 from netgpt.store.postgres_words import PostgresWords
 from netgpt.store.receipts import NewReceipt
-from netgpt.store.schema import KeyRow
+from netgpt.store.rotation import sealed_tables
+from netgpt.store.schema import KeyRow, metadata
 from netgpt.store.store import Store
 from netgpt.types import Fact, Person, Role
 
@@ -244,3 +251,114 @@ async def test_writers_on_one_database_keep_one_chain(store: Store, url: str, se
     assert (await store.sealing.check()).faults == ()
     for one in others:
         await one.close()
+
+
+async def test_every_change_by_hand_is_named(store: Store, url: str) -> None:
+    await fill(store)
+    with psycopg.connect(url) as owner:
+        owner.execute("CREATE SCHEMA kept")
+        for table in metadata.sorted_tables:
+            owner.execute(f"CREATE TABLE kept.{table.name} AS TABLE {table.name}")
+    for change, (statement, (name, id)) in TABLE.items():
+        with by_hand(url) as execute:
+            execute(statement, (ADMIN_HASH,) if "?" in statement else ())
+        faults = [(fault.table, fault.id) for fault in (await store.sealing.check()).faults]
+        assert any(found == name and row.startswith(id) for found, row in faults), (change, faults)
+        with psycopg.connect(url) as owner:
+            for each in ("ledger", next(word for word in statement.split() if word in metadata.tables)):
+                owner.execute(f"TRUNCATE {each}")
+                owner.execute(f"INSERT INTO {each} SELECT * FROM kept.{each}")
+    assert (await store.sealing.check()).faults == ()
+
+
+async def test_rows_put_back_from_an_older_copy_grant_nothing(store: Store, url: str) -> None:
+    await fill(store)
+    await store.add_key(key())
+    with psycopg.connect(url) as owner:
+        owner.execute("CREATE SCHEMA kept")
+        for name in ("keys", "ledger", "marks"):
+            owner.execute(f"CREATE TABLE kept.{name} AS TABLE {name}")
+    await store.revoke_key("key_1")
+    await store.rate_exchange("ex_2", 1)
+    with psycopg.connect(url) as owner:
+        for name, where in (("keys", "id = 'key_1'"), ("ledger", "name = 'keys'"), ("marks", "name = 'ledger'")):
+            owner.execute(f"DELETE FROM {name} WHERE {where}")
+            owner.execute(f"INSERT INTO {name} SELECT * FROM kept.{name} WHERE {where}")
+    await store.rate_exchange("ex_1", -1)  # whatever is written afterwards does not make it right
+    with pytest.raises(StoreError, match="store check"):
+        await store.key_by_hash("key_1" * 9)
+    assert (await store.sealing.check()).faults
+
+
+async def test_whatever_the_box_writes_is_never_taken_for_tampering(store: Store, url: str, sealer: Sealer) -> None:
+    await fill(store)
+    dice, other = random.Random(7), Store.open(url, sealer)
+    for number in range(8):
+        await some_writes([store, other], dice, number)
+        assert (await dice.choice([store, other]).sealing.check()).faults == ()
+        assert (await store.receipts.verify()).whole
+    await other.close()
+
+
+async def test_a_change_of_keys_reaches_every_row_and_every_process(url: str, tmp_path: Path, make_row: Any) -> None:
+    changing, other = (Store.open(url, Sealer.from_file(tmp_path / "secret.key")) for _ in range(2))
+    (old,) = key_ids(tmp_path)
+    await plant(changing, make_row)
+    await assert_all_there(other)
+    with psycopg.connect(url) as owner:
+        before = owner.execute('SELECT DISTINCT "user" FROM exchanges').fetchall()
+    done = await changing.sealing.rotate()
+    assert done.old_keys_removed and done.damaged == () and key_ids(tmp_path) != (old,)
+    await assert_all_there(other)
+    await other.save_exchange(make_row(id="ex_after", user="ada", private={"t": "ada"}))
+    assert len(await changing.exchanges(ADA, 100)) == 6
+    assert (await other.sealing.check()).faults == () and (await changing.receipts.verify()).whole
+    prefix = b"\x02" + bytes.fromhex(done.key_id)
+    with psycopg.connect(url) as owner:
+        for name in sealed_tables():
+            found = owner.execute(f"SELECT DISTINCT substr(private, 1, 5) FROM {name} WHERE private IS NOT NULL")
+            assert {bytes(row[0]) for row in found} <= {prefix}, name
+        after = owner.execute('SELECT DISTINCT "user" FROM exchanges').fetchall()
+    assert len(before) == len(after) == 2 and not set(before) & set(after)
+    await changing.close()
+    await other.close()
+
+
+async def test_a_killed_process_holds_up_nobody_and_loses_nothing_confirmed(url: str, tmp_path: Path) -> None:
+    """Killed in the middle of its writes: its turn ends with it."""
+    key = tmp_path / "secret.key"
+    await Store.open(url, Sealer.from_file(key)).close()
+    with subprocess.Popen([sys.executable, "-c", SAVER, url, str(key)], stdout=subprocess.PIPE) as saver:
+        assert saver.stdout is not None
+        said = [saver.stdout.readline() for _ in range(20)]
+        saver.kill()
+        said += saver.stdout.readlines()
+    store = Store.open(url, Sealer.from_file(key))
+    confirmed = [line.decode().strip() for line in said if line.endswith(b"\n")]
+    assert len(confirmed) >= 20
+    for id in confirmed:
+        assert await store.exchange(id) is not None
+    assert (await store.sealing.check()).faults == () and (await store.receipts.verify()).whole
+    await store.close()
+
+
+SAVER = f"""
+import asyncio, sys
+from dataclasses import replace
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+from store.test_ledger import exchange
+from netgpt.store.encryption import Sealer
+from netgpt.store.receipts import NewReceipt
+from netgpt.store.store import Store
+async def main():
+    store, number = Store.open(sys.argv[1], Sealer.from_file(Path(sys.argv[2]))), 0
+    async def one(id):
+        await store.receipts.add(NewReceipt("cloud.example", "m", b"bytes", None, id))
+        await store.save_exchange(exchange(id))
+        print(id, flush=True)
+    while True:
+        number += 1
+        await asyncio.gather(*(one(f"ex_{{number}}_{{at}}") for at in range(5)))
+asyncio.run(main())
+"""

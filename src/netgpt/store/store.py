@@ -103,10 +103,10 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
     """
 
     def __init__(
-        self, database: StoreDatabase, sealer: Sealer, secrets: DatabaseSecrets, disk: FreeDisk, box: str
+        self, database: StoreDatabase, sealer: Sealer, secrets: DatabaseSecrets, disk: FreeDisk, home: Path | None
     ) -> None:
         self.name = database.name
-        self._database, self._closed = database, False
+        self._database, self._closed, self._home = database, False, home
         self._transactions = base = Transactions(database, disk)
         super().__init__(base, sealer)
         self.learning = TrainingExamples(base, sealer)
@@ -122,7 +122,7 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
         self.exceptions = Exceptions(base, sealer)
         self.vectors = FactVectors(base, sealer)
         self.heads = HeadsNoted(base, sealer)
-        self.files = VouchedFiles(database, sealer, box)
+        self.files = VouchedFiles(database, sealer, "" if home is None else f"{socket.gethostname()}:{home}")
         self.retention = RetentionClock(base, sealer)
 
     @classmethod
@@ -135,14 +135,14 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
         busy_timeout_s: float = 5.0,
         power_safe: bool = False,
         after_reset: bool = False,
-        box: str = "",
+        home: Path | None = None,
     ) -> Self:
         """Open the database in a file, made (0600) if missing, or at `postgresql://...`; migrated if old. Blocks for
         some milliseconds.
 
         `min_free_bytes`: writes are refused when the disk has less free. `busy_timeout_s`: how long to wait for
         another process's write. `power_safe`: committed rows survive a power cut too. `after_reset`: take over
-        what `reset_sealed` left. `box`: this one's name, where others share the database. Raises StoreError: not
+        what `reset_sealed` left. `home`: this box's, where others share the database. Raises StoreError: not
         writable, locked, damaged, made by a newer version, or sealed with another key.
         """
         sealer = sealer.for_one_database()
@@ -156,12 +156,14 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
             disk = FreeDisk(Path(), 0)  # the server's own matter
         secrets.name = database.name
         migrations.open_database(database, sealer, secrets, after_reset=after_reset)
-        return cls(database, sealer, secrets, disk, box)
+        return cls(database, sealer, secrets, disk, home)
 
     @property
     def path(self) -> Path:
-        """The database's file."""
-        return Path(self.name)
+        """The database's file. Raises StoreError: a server keeps it."""
+        if not isinstance(self._database, Database):
+            raise StoreError(f"{self.name}: a server keeps the store, so it has no file here.")
+        return self._database.path
 
     async def close(self) -> None:
         """Finish the waiting writes and close the files. May be called again."""
@@ -256,7 +258,7 @@ def open_store(settings: Settings, *, after_reset: bool = False) -> Store:
     return Store.open(
         settings.database if url is None else url.get_secret_value(), sealer,
         min_free_bytes=store.min_free_bytes, power_safe=store.power_safe,
-        after_reset=after_reset, box="" if url is None else f"{socket.gethostname()}:{settings.home}",
+        after_reset=after_reset, home=None if url is None else settings.home,
     )  # fmt: skip
 
 

@@ -33,6 +33,7 @@ class PostgresServer:
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="netgpt-pg-"))
         self._numbers = count(1)
+        self._clean: list[str] = []
         self._programs = _programs_for(self.folder)
         self._user: dict[str, Any] = {}
         if os.geteuid() == 0:
@@ -66,6 +67,8 @@ class PostgresServer:
 
     def new(self, *, empty: bool = False) -> str:
         """The address of a new database: with the tables of the schema, unless it is to be empty."""
+        if self._clean and not empty:
+            return self._clean.pop()
         if not self._template and not empty:
             from netgpt.store.migrations import migrate
             from netgpt.store.postgres import PostgresDatabase
@@ -79,11 +82,19 @@ class PostgresServer:
         self.sql(f"CREATE DATABASE {name} TEMPLATE {'template0' if empty else 'made'} STRATEGY FILE_COPY")
         return self.url(name)
 
-    def copy(self, url: str) -> str:
-        """The address of a copy of a database that nobody uses."""
-        name = f"test_{next(self._numbers)}"
-        self.sql(f"CREATE DATABASE {name} TEMPLATE {_database_in(url)} STRATEGY FILE_COPY")
-        return self.url(name)
+    def give_back(self, url: str) -> None:
+        """A database of `new` whose tables are as they were: another test takes it, emptied. Else it is dropped."""
+        import psycopg
+
+        from netgpt.store.schema import metadata, migrations
+
+        tables = ", ".join(table.name for table in metadata.sorted_tables if table is not migrations)
+        try:
+            with psycopg.connect(url, options="-c lock_timeout=1000") as connection:
+                connection.execute(f"TRUNCATE {tables} RESTART IDENTITY")
+        except psycopg.Error:  # somebody is in there still
+            return self.drop(url)
+        self._clean.append(url)
 
     def drop(self, url: str) -> None:
         self.sql(f"DROP DATABASE IF EXISTS {_database_in(url)} WITH (FORCE)")

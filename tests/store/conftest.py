@@ -62,7 +62,7 @@ def place(engine: str, tmp_path: Path) -> Iterator[Path | str]:
         pytest.skip(postgres.WHY_NOT)
     url = postgres.server().new()
     yield url
-    postgres.server().drop(url)
+    postgres.server().give_back(url)
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ WITHIN_S = 20
 def url() -> Iterator[str]:
     url = postgres.server().new()
     yield url.replace("netgpt@", "netgpt:hunter2@")
-    postgres.server().drop(url)
+    postgres.server().give_back(url)
 
 
 @pytest.fixture

@@ -53,10 +53,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
-def place(engine: str, tmp_path: Path) -> Iterator[Path | str]:
+def place(engine: str, request: pytest.FixtureRequest) -> Iterator[Path | str]:
     """Where a new database is to be opened."""
     if engine == "sqlite":
-        yield tmp_path / "house" / "netgpt.db"
+        yield request.getfixturevalue("database")
         return
     if not postgres.is_there():
         pytest.skip(postgres.WHY_NOT)

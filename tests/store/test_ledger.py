@@ -31,6 +31,7 @@ from netgpt.store.sqlite_words import SqliteWords
 from netgpt.store.store import Store
 from netgpt.types import Fact, Person, Role
 
+pytestmark = pytest.mark.file  # `test_postgres.py` has the same questions for PostgreSQL
 ADA = Person("local", "ada")
 NOW = datetime.now(UTC)
 ADMIN_HASH = hash_key("ngpt_of-a-thief")

@@ -153,6 +153,9 @@ async def check_store(settings: Settings) -> CheckResult:
     if changed:
         return CheckResult("wrong", f"somebody changed the database: {'; '.join(changed[:5])}: `netgpt store check`")
     state, modes = check_modes(settings)
+    if state == "ok" and where and settings.database.exists():
+        cure = "`netgpt store move` takes it over; else move it away"
+        return CheckResult("note", f"{where}{settings.database} is not used: {cure}")
     need = "keys are needed" if keys else "no key exists: loopback callers need none"
     return CheckResult(state, f"{where}{modes}; {need}")
 

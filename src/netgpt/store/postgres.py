@@ -367,4 +367,7 @@ def _of_postgres(error: psycopg.Error, name: str) -> NetGPTError:
     if isinstance(error, psycopg.DataError):
         return wrong_shape(error, name)
     fault, cure, retry_after = _FAULTS[word]
-    return StoreError(f"{name}: {fault} ({state}). {cure}.", code=f"store_{word}", retry_after=retry_after)
+    status = 503 if word in ("unreachable", "connections") else 507
+    return StoreError(
+        f"{name}: {fault} ({state}). {cure}.", code=f"store_{word}", status=status, retry_after=retry_after
+    )

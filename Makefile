@@ -107,8 +107,8 @@ advisories: $(SBOM)/.ready  ## known faults of the locked packages, from the pub
 lock:            ## resolve the dependencies anew and pin them with hashes (needs uv)
 	$(COMPILE) -o requirements-build.lock requirements-build.in
 	$(COMPILE) -o requirements.lock pyproject.toml
-	$(COMPILE) --extra test --extra mcp -o requirements-test.lock pyproject.toml requirements-build.in
-	$(COMPILE) --extra test --extra mcp --extra train --override requirements-torch.override -o requirements-train.lock pyproject.toml requirements-build.in requirements-torch.in
+	$(COMPILE) --extra test --extra mcp --extra postgres -o requirements-test.lock pyproject.toml requirements-build.in
+	$(COMPILE) --extra test --extra mcp --extra postgres --extra train --override requirements-torch.override -o requirements-train.lock pyproject.toml requirements-build.in requirements-torch.in
 	$(COMPILE) --python-version 3.11 -o requirements-docs.lock requirements-docs.in
 	$(COMPILE) --python-version 3.11 -o requirements-sbom.lock requirements-sbom.in
 	$(COMPILE) --python-version 3.11 -o requirements-sdks.lock requirements-sdks.in

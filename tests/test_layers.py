@@ -33,6 +33,7 @@ HEAVY = (
     "httpx",
     "mcp",
     "httpx2",
+    "psycopg",
 )
 
 

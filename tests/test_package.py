@@ -26,7 +26,7 @@ def test_the_base_install_is_light_and_locked() -> None:
     assert len(base) < 60 and not (HEAVY | ONLY_TO_COMPARE) & base
     assert not (HEAVY - {"playwright"}) & locked("requirements-test.lock")
     assert base | locked("requirements-build.lock") <= locked("requirements-test.lock")
-    assert set(project["optional-dependencies"]) == {"mcp", "train", "test"}
+    assert set(project["optional-dependencies"]) == {"mcp", "postgres", "train", "test"}
 
 
 def test_every_locked_package_has_hashes() -> None:

@@ -210,7 +210,8 @@ class StoreError(NetGPTError):
     def as_openai(self) -> dict[str, Any]:
         """Callers are told what failed; where the box keeps its files is for its owner: terminal, log and doctor."""
         path, is_path, _ = self.message.partition(": ")
-        text = self.message.replace(path, "the store") if is_path and path.startswith("/") else self.message
+        is_place = is_path and path.startswith(("/", "postgresql://"))
+        text = self.message.replace(path, "the store") if is_place else self.message
         shown = super().as_openai()
         shown["error"]["message"] = _FILE.sub("its file", text)
         return shown

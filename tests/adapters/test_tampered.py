@@ -25,7 +25,8 @@ from netgpt.models.download import file_sha256
 from netgpt.models.hot_swap import Adapter
 from netgpt.settings.sections import Adapters
 from netgpt.store.encryption import Sealer
-from netgpt.store.entries import enter_changes, watch
+from netgpt.store.engine import database_of
+from netgpt.store.entries import enter_changes
 from netgpt.store.ledger import ledger_in_use
 from netgpt.store.store import Store
 from netgpt.types import Person
@@ -262,7 +263,7 @@ def make_old(home: Path) -> None:
     """A home of before: the database has no marks of files, and no row the hash of its card."""
     opened = Store.open(home / "netgpt.db", Sealer.from_file(home / "secret.key"))
     with opened._database.writing.connect() as connection:
-        watch(connection)
+        database_of(connection).watch(connection)
         with connection.begin():
             connection.exec_driver_sql("DELETE FROM marks WHERE name LIKE 'file %'")
             enter_changes(connection)

@@ -1,4 +1,8 @@
-"""What the store's tests share: rows, a key, and a store on a real file."""
+"""What the store's tests share: rows, a key, and a store on a real file and on a real PostgreSQL.
+
+A test that asks for `store` or `place` runs on both, unless it asks for `database` (the file) or `files`, or says
+`pytest.mark.file`: it is about what SQLite does.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import postgres
 import pytest
 
 from netgpt.store.encryption import Sealer
@@ -39,9 +44,30 @@ def files(database: Path) -> Callable[[], dict[str, bytes]]:
     return read
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "engine" in metafunc.fixturenames:
+        about_file = {"database", "files"} & set(metafunc.fixturenames) or "file" in {
+            mark.name for mark in metafunc.definition.iter_markers()
+        }
+        metafunc.parametrize("engine", ["sqlite"] if about_file else ["sqlite", "postgres"])
+
+
 @pytest.fixture
-async def store(database: Path, sealer: Sealer) -> AsyncIterator[Store]:
-    store = Store.open(database, sealer)
+def place(engine: str, request: pytest.FixtureRequest) -> Iterator[Path | str]:
+    """Where a new database is to be opened."""
+    if engine == "sqlite":
+        yield request.getfixturevalue("database")
+        return
+    if not postgres.is_there():
+        pytest.skip(postgres.WHY_NOT)
+    url = postgres.server().new()
+    yield url
+    postgres.server().give_back(url)
+
+
+@pytest.fixture
+async def store(place: Path | str, sealer: Sealer) -> AsyncIterator[Store]:
+    store = Store.open(place, sealer)
     yield store
     await store.close()
 

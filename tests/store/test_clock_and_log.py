@@ -89,6 +89,7 @@ async def written(store: Store, make_row: Any, folder: Path) -> Path:
     return folder / store.path.name
 
 
+@pytest.mark.file
 async def test_a_whole_log_loses_nothing(store: Store, sealer: Sealer, make_row: Any, tmp_path: Path) -> None:
     path = await written(store, make_row, tmp_path)
     assert lost_commits(path.with_name("netgpt.db-wal")) == 0
@@ -98,14 +99,15 @@ async def test_a_whole_log_loses_nothing(store: Store, sealer: Sealer, make_row:
     assert lost_commits(tmp_path / "none") == 0
 
 
-@pytest.mark.parametrize("place", [0.3, 0.6, 0.9])
+@pytest.mark.file
+@pytest.mark.parametrize("spot", [0.3, 0.6, 0.9])
 async def test_a_flipped_byte_is_told_and_the_rows_before_it_are_whole(
-    store: Store, sealer: Sealer, make_row: Any, tmp_path: Path, place: float, caplog: pytest.LogCaptureFixture
+    store: Store, sealer: Sealer, make_row: Any, tmp_path: Path, spot: float, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = await written(store, make_row, tmp_path)
     log = path.with_name("netgpt.db-wal")
     data = bytearray(log.read_bytes())
-    data[int(len(data) * place)] ^= 0x40
+    data[int(len(data) * spot)] ^= 0x40
     log.write_bytes(data)
     lost = lost_commits(log)
     assert lost > 0
@@ -120,6 +122,7 @@ async def test_a_flipped_byte_is_told_and_the_rows_before_it_are_whole(
     await again.close()
 
 
+@pytest.mark.file
 async def test_a_log_that_is_cut_short_is_no_damage(
     store: Store, sealer: Sealer, make_row: Any, tmp_path: Path
 ) -> None:

@@ -49,8 +49,8 @@ async def test_a_consent_that_has_ended_trains_nothing(store: Store) -> None:
         await store.consents.say(ADA, "training", True, ends=now - timedelta(days=1))
 
 
-async def test_another_process_is_obeyed_at_the_next_look(database: Path, sealer: Sealer) -> None:
-    one, other = Store.open(database, sealer), Store.open(database, sealer)
+async def test_another_process_is_obeyed_at_the_next_look(place: Path | str, sealer: Sealer) -> None:
+    one, other = Store.open(place, sealer), Store.open(place, sealer)
     assert await one.consents.of(ADA) == ()
     await other.consents.say(ADA, "location", True)
     assert standing(await one.consents.of(ADA), datetime.now(UTC)) == {"location"}

@@ -78,6 +78,7 @@ async def check_full(store: Store, kept: list[str], error: StoreError, make_row:
     connection.close()
 
 
+@pytest.mark.file
 async def test_a_full_disk_is_reported_and_writing_goes_on_after(store: Store, make_row: Any) -> None:
     with small_files(600_000):
         kept, error = await fill(store, make_row)
@@ -85,6 +86,7 @@ async def test_a_full_disk_is_reported_and_writing_goes_on_after(store: Store, m
     await check_full(store, kept, error, make_row)
 
 
+@pytest.mark.file
 async def test_many_writers_on_a_full_disk_lose_nothing_that_was_confirmed(store: Store, make_row: Any) -> None:
     rows = [make_row() for _ in range(300)]
     with small_files(600_000):
@@ -178,6 +180,7 @@ async def left_open(store: Store, folder: Path, make_row: Any) -> Path:
     return folder / "netgpt.db"
 
 
+@pytest.mark.file
 async def test_damage_is_found_when_the_last_run_was_killed(
     store: Store, sealer: Sealer, tmp_path: Path, make_row: Any
 ) -> None:
@@ -191,6 +194,7 @@ async def test_damage_is_found_when_the_last_run_was_killed(
     assert path.read_bytes() == content
 
 
+@pytest.mark.file
 async def test_a_killed_run_without_damage_opens_with_every_row(
     store: Store, sealer: Sealer, tmp_path: Path, make_row: Any
 ) -> None:
@@ -199,6 +203,7 @@ async def test_a_killed_run_without_damage_opens_with_every_row(
     await copy.close()
 
 
+@pytest.mark.file
 async def test_damage_while_running_is_reported_and_the_store_stays_up(store: Store, make_row: Any) -> None:
     for _ in range(60):
         await store.save_exchange(make_row())
@@ -219,6 +224,7 @@ def test_a_place_that_cannot_be_written_is_named(folder: str, sealer: Sealer) ->
         Store.open(Path(folder) / "netgpt.db", sealer)
 
 
+@pytest.mark.file
 async def test_a_second_open_store_sees_and_adds(store: Store, sealer: Sealer, make_row: Any) -> None:
     second = Store.open(store.path, sealer)
     await asyncio.gather(*(one.save_exchange(make_row()) for one in (store, second) for _ in range(20)))

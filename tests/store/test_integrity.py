@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
+from postgres import by_hand
 
 from netgpt.errors import RequestError
 from netgpt.store.schema import NewExample
@@ -46,21 +46,21 @@ async def test_a_sound_database_has_no_faults(store: Store, make_row: Any) -> No
 
 
 @pytest.mark.parametrize("how", TAMPERINGS)
-async def test_a_changed_row_is_named_without_its_content(store: Store, make_row: Any, how: str) -> None:
+async def test_a_changed_row_is_named_without_its_content(
+    store: Store, place: Path | str, make_row: Any, how: str
+) -> None:
     await plant(store, make_row)
-    with sqlite3.connect(store.path) as connection:
-        assert connection.execute(TAMPERINGS[how]).rowcount == 1
-    connection.close()
+    with by_hand(place) as execute:
+        assert execute(TAMPERINGS[how]).rowcount == 1
     found = await store.sealing.check()
     assert [(fault.table, fault.id) for fault in found.faults] == [("exchanges", "ex_000001")]
     text = json.dumps([asdict(fault) for fault in found.faults])
     assert "private words" not in text and "the-person" not in text
 
 
-async def test_a_changed_mark_is_named(store: Store) -> None:
-    with sqlite3.connect(store.path) as connection:
-        connection.execute("UPDATE marks SET value = zeroblob(60) WHERE name = 'sealed-with'")
-    connection.close()
+async def test_a_changed_mark_is_named(store: Store, place: Path | str) -> None:
+    with by_hand(place) as execute:
+        execute("UPDATE marks SET value = zeroblob(60) WHERE name = 'sealed-with'")
     assert [(fault.table, fault.id) for fault in (await store.sealing.check()).faults] == [("marks", "sealed-with")]
 
 
@@ -68,12 +68,13 @@ async def test_figures(store: Store, make_row: Any) -> None:
     await plant(store, make_row)
     known = await store.sealing.info()
     tables = {table.name: table for table in known.tables}
-    assert known.path == store.path and known.bytes > 0 and known.key_kind == "memory"
+    assert known.name == store.name and known.bytes > 0 and known.key_kind == "memory"
     assert tables["exchanges"].rows == 3 and tables["exchanges"].sealed_by == {known.key_ids[0]: 3}
     assert tables["exchanges"].oldest is not None and tables["exchanges"].oldest.tzinfo is not None
     assert tables["places"].rows == 0 and tables["places"].oldest is None
 
 
+@pytest.mark.file
 async def test_a_backup_is_whole_private_and_opens(store: Store, sealer: Any, make_row: Any, tmp_path: Path) -> None:
     await plant(store, make_row)
     copy = tmp_path / "backup" / "copy.db"

@@ -27,9 +27,11 @@ from netgpt.store.ledger import GUARDED, MacKey, tail, whole
 from netgpt.store.people import standing
 from netgpt.store.receipts import NewReceipt
 from netgpt.store.schema import ExchangeRecord, KeyLimits, KeyRow, NewExample, PlaceRow
+from netgpt.store.sqlite_words import SqliteWords
 from netgpt.store.store import Store
 from netgpt.types import Fact, Person, Role
 
+pytestmark = pytest.mark.file  # `test_postgres.py` has the same questions for PostgreSQL
 ADA = Person("local", "ada")
 NOW = datetime.now(UTC)
 ADMIN_HASH = hash_key("ngpt_of-a-thief")
@@ -314,7 +316,8 @@ def test_a_row_has_one_spelling_in_sql_and_in_python() -> None:
         connection.execute(f"CREATE TABLE t ({names})")
         connection.execute(f"INSERT INTO t VALUES ({', '.join('?' * len(values))})", list(values.values()))
         table = Table("t", MetaData(), *(Column(name) for name in values))
-        assert values_in(connection.execute(f"SELECT {row_text(table, 't')} FROM t").fetchone()[0]) == plain
+        query = f"SELECT {row_text(SqliteWords(), table, 't')} FROM t"
+        assert values_in(connection.execute(query).fetchone()[0]) == plain
 
 
 def test_a_mac_is_the_standard_one() -> None:

@@ -22,7 +22,7 @@ NAMES = [step.__name__ for step in MIGRATIONS]
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Engine:
+def fresh_engine(tmp_path: Path) -> Engine:
     return Database(tmp_path / "some.db").writing
 
 
@@ -43,6 +43,7 @@ def add_telepathy(connection: Connection) -> None:
     connection.execute(text("CREATE TABLE telepathy (id TEXT)"))
 
 
+@pytest.mark.file
 async def test_a_new_database_is_the_schema(store: Store) -> None:
     fresh = create_engine("sqlite://")
     metadata.create_all(fresh)
@@ -51,56 +52,56 @@ async def test_a_new_database_is_the_schema(store: Store) -> None:
     assert len(set(NAMES)) == len(NAMES)
 
 
-def test_an_up_to_date_database_is_left_alone(engine: Engine) -> None:
-    assert not is_current(engine)
-    assert migrate(engine) == NAMES
-    assert is_current(engine)
-    assert migrate(engine) == []
+def test_an_up_to_date_database_is_left_alone(fresh_engine: Engine) -> None:
+    assert not is_current(fresh_engine)
+    assert migrate(fresh_engine) == NAMES
+    assert is_current(fresh_engine)
+    assert migrate(fresh_engine) == []
 
 
-def test_a_step_is_applied_once_and_only_to_what_was_there_before(engine: Engine, tmp_path: Path) -> None:
-    migrate(engine)
-    assert migrate(engine, (*MIGRATIONS, add_telepathy)) == ["add_telepathy"]
-    assert inspect(engine).has_table("telepathy")
-    assert migrate(engine, (*MIGRATIONS, add_telepathy)) == []
+def test_a_step_is_applied_once_and_only_to_what_was_there_before(fresh_engine: Engine, tmp_path: Path) -> None:
+    migrate(fresh_engine)
+    assert migrate(fresh_engine, (*MIGRATIONS, add_telepathy)) == ["add_telepathy"]
+    assert inspect(fresh_engine).has_table("telepathy")
+    assert migrate(fresh_engine, (*MIGRATIONS, add_telepathy)) == []
     fresh = Database(tmp_path / "new.db").writing  # the schema has what the step adds
     assert migrate(fresh, (*MIGRATIONS, add_telepathy)) == [*NAMES, "add_telepathy"]
     assert not inspect(fresh).has_table("telepathy") and is_current(fresh, (*MIGRATIONS, add_telepathy))
 
 
-def test_a_step_that_fails_leaves_nothing_behind(engine: Engine) -> None:
+def test_a_step_that_fails_leaves_nothing_behind(fresh_engine: Engine) -> None:
     def add_half(connection: Connection) -> None:
         connection.execute(text("CREATE TABLE half (id TEXT)"))
         raise StoreError("the second half failed")
 
-    migrate(engine)
-    before = shape(inspect(engine))
+    migrate(fresh_engine)
+    before = shape(inspect(fresh_engine))
     with pytest.raises(StoreError, match="second half"):
-        migrate(engine, (*MIGRATIONS, add_half))
-    assert shape(inspect(engine)) == before and is_current(engine)
+        migrate(fresh_engine, (*MIGRATIONS, add_half))
+    assert shape(inspect(fresh_engine)) == before and is_current(fresh_engine)
 
 
-def test_a_newer_database_is_refused_and_left_alone(engine: Engine) -> None:
-    migrate(engine)
-    migrate(engine, (*MIGRATIONS, add_telepathy))
-    engine.dispose()
-    path = Path(str(engine.url.database))
+def test_a_newer_database_is_refused_and_left_alone(fresh_engine: Engine) -> None:
+    migrate(fresh_engine)
+    migrate(fresh_engine, (*MIGRATIONS, add_telepathy))
+    fresh_engine.dispose()
+    path = Path(str(fresh_engine.url.database))
     with pytest.raises(StoreError, match=r"newer NetGPT \(it has add_telepathy\)") as error:
         Store.open(path, Sealer.new())
     assert str(path) in error.value.message and error.value.code == "store_too_new"
-    assert inspect(engine).has_table("telepathy")
+    assert inspect(fresh_engine).has_table("telepathy")
 
 
-def test_a_database_from_before_the_first_release_is_refused_and_left_alone(engine: Engine) -> None:
-    with engine.begin() as connection:
+def test_a_database_from_before_the_first_release_is_refused_and_left_alone(fresh_engine: Engine) -> None:
+    with fresh_engine.begin() as connection:
         connection.execute(text("CREATE TABLE migrations (name TEXT PRIMARY KEY, applied BIGINT NOT NULL)"))
         connection.execute(text("INSERT INTO migrations VALUES ('add_marks', 0), ('add_exchanges', 0)"))
-    engine.dispose()
-    path = Path(str(engine.url.database))
+    fresh_engine.dispose()
+    path = Path(str(fresh_engine.url.database))
     with pytest.raises(StoreError, match=r"before the first release.*Move it away") as error:
         Store.open(path, Sealer.new())
     assert str(path) in error.value.message and error.value.code == "store_too_old"
-    assert inspect(engine).get_table_names() == ["migrations"]
+    assert inspect(fresh_engine).get_table_names() == ["migrations"]
 
 
 @pytest.mark.slow

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import create_engine, inspect, text
+import pytest
+from sqlalchemy import inspect, text
 
+from netgpt.store.database import Database
 from netgpt.store.migrations import migrate
 from netgpt.store.people import PROPOSALS
 from netgpt.store.proposals import ProposedFact
@@ -93,8 +95,9 @@ async def test_time_and_forgetting_end_them(store: Store) -> None:
     assert await texts(store, BOB) == ["is vegan"]
 
 
+@pytest.mark.file
 async def test_a_database_of_before_gets_the_table(store: Store) -> None:
-    engine = create_engine(f"sqlite:///{store.path}")
+    engine = Database(store.path).writing
     with engine.begin() as connection:
         connection.execute(text("DROP TABLE proposals"))
         connection.execute(text("DELETE FROM migrations WHERE name = 'add_proposals'"))

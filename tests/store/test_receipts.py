@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from postgres import by_hand
 
 from netgpt.errors import StoreError
 from netgpt.store.chain import Head
@@ -35,13 +35,11 @@ async def write(store: Store, count: int = 6) -> None:
         await store.receipts.add(new((ADA, BOB, None)[number % 3], number))
 
 
-def tamper(path: Path, *statements: str) -> None:
+def tamper(place: Path | str, *statements: str) -> None:
     """As somebody would who can write the file and has no key."""
-    connection = sqlite3.connect(path, timeout=30)
-    with connection:
+    with by_hand(place) as execute:
         for statement in statements:
-            connection.execute(statement)
-    connection.close()
+            execute(statement)
 
 
 async def test_a_receipt_tells_where_to_when_and_the_exact_bytes(store: Store) -> None:
@@ -92,8 +90,8 @@ async def test_without_texts_the_digest_is_kept(store: Store) -> None:
     assert len(row.record.account["sha256"]) == 64 and (await store.receipts.verify()).whole
 
 
-async def test_the_chain_holds_under_a_crowd_and_over_two_processes(database: Path, sealer: Sealer) -> None:
-    one, other = Store.open(database, sealer), Store.open(database, sealer)
+async def test_the_chain_holds_under_a_crowd_and_over_two_processes(place: Path | str, sealer: Sealer) -> None:
+    one, other = Store.open(place, sealer), Store.open(place, sealer)
     await asyncio.gather(
         *(store.receipts.add(new(ADA, number)) for number in range(100) for store in (one, other)),
         *(one.set_profile(BOB, "off") for _ in range(20)),
@@ -144,19 +142,19 @@ TAMPERED = {
 
 
 @pytest.mark.parametrize("how", TAMPERED)
-async def test_what_somebody_does_to_the_file_is_named(store: Store, database: Path, how: str) -> None:
+async def test_what_somebody_does_to_the_file_is_named(store: Store, place: Path | str, how: str) -> None:
     await write(store)
     statement, seq, word = TAMPERED[how]
-    tamper(database, statement)
+    tamper(place, statement)
     report = await store.receipts.verify()
     named = [fault for fault in report.faults if fault.seq == seq]
     assert named and any(word in fault.what for fault in named), report.faults
 
 
-async def test_two_that_change_places_are_named(store: Store, database: Path) -> None:
+async def test_two_that_change_places_are_named(store: Store, place: Path | str) -> None:
     await write(store)
     tamper(
-        database,
+        place,
         "UPDATE receipts SET seq = 99 WHERE seq = 2",
         "UPDATE receipts SET seq = 2 WHERE seq = 4",
         "UPDATE receipts SET seq = 4 WHERE seq = 99",
@@ -165,39 +163,39 @@ async def test_two_that_change_places_are_named(store: Store, database: Path) ->
     assert {2, 4} <= {fault.seq for fault in report.faults}
 
 
-async def test_a_lost_end_is_recorded_for_ever(store: Store, database: Path) -> None:
+async def test_a_lost_end_is_recorded_for_ever(store: Store, place: Path | str) -> None:
     """Who cuts receipts off and takes the head away gets no clean chain: the next receipt tells of it."""
     await write(store)
-    tamper(database, "DELETE FROM receipts WHERE seq > 4", "DELETE FROM marks WHERE name = 'receipts'")
+    tamper(place, "DELETE FROM receipts WHERE seq > 4", "DELETE FROM marks WHERE name = 'receipts'")
     await write(store, 2)
     report = await store.receipts.verify()
     assert [(fault.seq, "lost here" in fault.what) for fault in report.faults] == [(5, True)]
 
 
-async def test_all_receipts_taken_away_with_their_marks_are_missed(store: Store, database: Path) -> None:
+async def test_all_receipts_taken_away_with_their_marks_are_missed(store: Store, place: Path | str) -> None:
     """An empty chain has its mark from the first opening on, and its key is needed for everything else."""
     await write(store)
     assert (await store.receipts.verify()).whole
-    tamper(database, "DELETE FROM receipts", "DELETE FROM marks WHERE name LIKE 'receipts%'")
+    tamper(place, "DELETE FROM receipts", "DELETE FROM marks WHERE name LIKE 'receipts%'")
     report = await store.receipts.verify()
     assert any(fault.seq == 1 and "taken away" in fault.what for fault in report.faults)
     await write(store, 1)
     assert "lost here" in (await store.receipts.verify()).faults[0].what
 
 
-async def test_a_cut_is_found_by_the_next_receipt_too(store: Store, database: Path) -> None:
+async def test_a_cut_is_found_by_the_next_receipt_too(store: Store, place: Path | str) -> None:
     await write(store)
-    tamper(database, "DELETE FROM receipts WHERE seq > 4")
+    tamper(place, "DELETE FROM receipts WHERE seq > 4")
     await write(store, 1)
     report = await store.receipts.verify()
     assert report.faults[0].seq == 5 and "5 to 6 are missing" in report.faults[0].what
 
 
-async def test_a_row_put_in_ahead_keeps_everything_here(store: Store, database: Path) -> None:
+async def test_a_row_put_in_ahead_keeps_everything_here(store: Store, place: Path | str) -> None:
     await write(store)
     columns = "id, kind, time, destination, model, size, commitment, previous, hash, tag"
     tamper(
-        database,
+        place,
         f"INSERT INTO receipts (seq, {columns}) SELECT 7, 'rc_x', {columns[4:]} FROM receipts WHERE seq = 6",
     )
     with pytest.raises(StoreError, match="Nothing was sent") as error:

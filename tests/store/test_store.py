@@ -293,4 +293,4 @@ async def test_repr_shows_no_content(make_row: Any, store: Store) -> None:
     row = make_row(user="ada@example.org", private={"answer": "the secret word"})
     assert "secret" not in repr(row) and "ada" not in repr(row)
     assert "ex_" in repr(row)
-    assert repr(store) == f"<Store {store.path}>"
+    assert repr(store) == f"<Store {store.name}>"

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from postgres import by_hand
 
 from netgpt.errors import NotFound, RateLimited, RequestError, StoreError
 from netgpt.store.encryption import Sealer
@@ -171,10 +170,10 @@ async def test_one_that_is_given_up_holds_up_nobody(store: Store) -> None:
     assert claimed is not None and claimed[0].id == second
 
 
-async def test_one_that_was_changed_by_hand_holds_up_nobody(store: Store) -> None:
+async def test_one_that_was_changed_by_hand_holds_up_nobody(store: Store, place: Path | str) -> None:
     damaged, whole = await park(store), await park(store, BOB, at=now(0.01))
-    with closing(sqlite3.connect(store.path)) as connection, connection:
-        connection.execute("UPDATE waiting SET private = zeroblob(60) WHERE id = ?", (damaged,))
+    with by_hand(place) as execute:
+        execute("UPDATE waiting SET private = zeroblob(60) WHERE id = ?", (damaged,))
     claimed = await store.waiting.claim("ex_1", now(1))
     assert claimed is not None and claimed[0].id == whole
     assert await store.waiting.claim("ex_2", now(1)) is None

@@ -13,15 +13,15 @@ import pytest
 from sqlalchemy import Connection, text
 
 from netgpt.errors import StoreError
-from netgpt.store.database import Database, FreeDisk, make_private, raw
+from netgpt.store.database import Database, FreeDisk, raw
 from netgpt.store.writer import Writer
 
 
 @pytest.fixture
 def house(database: Path) -> Database:
-    make_private(database)
     house = Database(database, busy_timeout_s=0.2)
-    house.use_wal()
+    house.prepare()
+    house.opened()
     with house.writing.begin() as connection:
         connection.execute(text("CREATE TABLE numbers (number INTEGER PRIMARY KEY)"))
     return house

@@ -92,7 +92,7 @@ def _weights(settings: Settings, opened: Opened) -> None:
     edge = settings.edge
     if edge.base_url is not None or edge.is_off or edge.model in BUNDLED or edge.model in offers():
         return
-    if not settings.database.exists():  # no box is made for a look
+    if not settings.has_store:  # no box is made for a look
         if not Path(edge.model).expanduser().is_file():
             raise SettingsError(
                 f"edge.model: {edge.model} is neither a file nor a known name: `netgpt models recommend` shows names"

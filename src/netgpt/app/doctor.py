@@ -170,10 +170,15 @@ async def check_store(settings: Settings, here: Gateway | None = None) -> CheckR
         keys, changed = await store.has_keys(), await store.key_faults()
         # A write: is the database free and writable?
         await store.delete_expired(datetime.now(UTC), 36_500, 36_500, 36_500)
+        where = "" if settings.store.url is None else f"{store.name}; "
     if changed:
         return CheckResult("wrong", f"somebody changed the database: {'; '.join(changed[:5])}: `netgpt store check`")
     state, modes = check_modes(settings)
-    return CheckResult(state, f"{modes}; {'keys are needed' if keys else 'no key exists: loopback callers need none'}")
+    if state == "ok" and where and settings.database.exists():
+        cure = "`netgpt store move` takes it over; else move it away"
+        return CheckResult("note", f"{where}{settings.database} is not used: {cure}")
+    need = "keys are needed" if keys else "no key exists: loopback callers need none"
+    return CheckResult(state, f"{where}{modes}; {need}")
 
 
 def check_modes(settings: Settings) -> CheckResult:

@@ -213,7 +213,7 @@ def find_exchange(id: str | None) -> ExchangeRecord:
 
     row = with_store(find)
     if row is None:
-        raise NotFound(f"no exchange {id or 'yet'} in {read_settings().database}")
+        raise NotFound(f"no exchange {id or 'yet'} is kept")
     return row
 
 

@@ -180,7 +180,7 @@ def _check_file(file: Path, noted: Head | None, trusted: str | None) -> tuple[Ch
     from netgpt.store.audit import check_file, public_key
 
     key = None
-    if read_settings().database.exists():
+    if read_settings().has_store:
         key = with_store(lambda store: store.receipts.with_records(lambda _records, key: key))
 
     def lines() -> Iterator[str]:

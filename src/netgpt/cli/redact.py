@@ -137,7 +137,7 @@ def _redactor(settings: Settings, names: bool, person: Person, terms: _HideAll) 
     generaliser = Generaliser()
     if terms.disclosure.wants(PLACE_LEVELS, ("PLACE", "ADDRESS")):
         generaliser.get_ready()
-    values, exceptions = run(_known(settings, person)) if settings.database.exists() else ((), frozenset())
+    values, exceptions = run(_known(settings, person)) if settings.has_store else ((), frozenset())
     return Redactor(names=names, values=values, terms=terms, generaliser=generaliser, exceptions=exceptions)
 
 

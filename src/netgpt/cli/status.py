@@ -49,7 +49,7 @@ def status(
     """What runs here, what is set up, and what went through it today."""
     settings = read_settings()
     found = {"version": __version__, "home": str(settings.home), **_gateway(settings), **_set_up(settings)}
-    if settings.database.exists():
+    if settings.has_store:
         found |= with_store(_counted, settings)
     if as_json:
         print_json(found)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
+from pydantic import SecretStr
 
 from netgpt.cli.common import (
     json_option,
@@ -23,7 +24,7 @@ from netgpt.cli.common import (
     say,
     with_store,
 )
-from netgpt.errors import NetGPTError
+from netgpt.errors import NetGPTError, RequestError
 from netgpt.settings import Settings
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def info(as_json: bool = json_option) -> None:
         )
         for table in known.tables
     ]
-    title = f"{known.path}: {known.bytes / 1e6:.1f} MB, log {known.log_bytes / 1e6:.1f} MB; key {known.key_ids[0]} "
+    title = f"{known.name}: {known.bytes / 1e6:.1f} MB, log {known.log_bytes / 1e6:.1f} MB; key {known.key_ids[0]} "
     print_table(["table", "rows", "oldest (UTC)", "sealed", "kept"], rows, title + f"from {known.key_source}")
 
 
@@ -162,6 +163,50 @@ def backup(
         say(f"{target}: {size / 1e6:.1f} MB. It opens with the key of today only.")
 
 
+@app.command()
+@reports_errors
+def move(
+    to: str = typer.Option("", help="postgresql://HOST:PORT/DATABASE, empty; else what store.url names."),
+    as_json: bool = json_option,
+) -> None:
+    """Copy the store of this box's file into PostgreSQL, and compare every row. Stop the gateway first.
+
+    A cut or killed run loses nothing: the same command goes on. What is sealed stays sealed, and needs the same key. A
+    password belongs into NETGPT_STORE__URL: others can read the words of a command.
+    """
+    from netgpt.store.store import driver_module, open_store
+
+    settings = read_settings()
+    url = to or (settings.store.url.get_secret_value() if settings.store.url else "")
+    if not url:
+        raise RequestError("name the database: --to postgresql://HOST/DATABASE, or NETGPT_STORE__URL", param="to")
+    driver_module()
+    from netgpt.store.moving import move as move_store
+
+    with _bar("moving", quiet=as_json) as report:
+        done = move_store(settings.database, url, report)
+
+    async def verified() -> bool:
+        moved = settings.model_copy(update={"store": settings.store.model_copy(update={"url": SecretStr(url)})})
+        store = open_store(moved)
+        try:
+            return (await store.receipts.verify()).whole
+        finally:
+            await store.close()
+
+    whole = run(verified())
+    if as_json:
+        print_json({"name": done.name, "rows": done.rows, "resumed": done.resumed, "receipts_whole": whole})
+    else:
+        print_table(["table", "rows"], [(name, rows) for name, rows in done.rows.items() if rows])
+        say(f"{done.name} holds {sum(done.rows.values())} rows, each as it was in {settings.database}.")
+        say("Set store.url (NETGPT_STORE__URL) to it. The file stays as it is: delete it when all is well.")
+        if not whole:
+            say("The chain of receipts has faults, as it had: `netgpt receipts verify` names them.")
+    if not whole:
+        raise typer.Exit(1)
+
+
 @app.command("reset-sealed")
 @reports_errors
 def reset_sealed(yes: bool = typer.Option(False, "--yes", help="Do not ask."), as_json: bool = json_option) -> None:
@@ -172,6 +217,11 @@ def reset_sealed(yes: bool = typer.Option(False, "--yes", help="Do not ask."), a
     from netgpt.store.maintenance import reset_sealed as reset
 
     settings = read_settings()
+    if settings.store.url is not None:
+        raise RequestError(
+            "reset-sealed works on the file of a box, and store.url names a server: put a backup of the database and "
+            "its key back, or name an empty database."
+        )
     if not yes:
         typer.confirm(f"Give up everything sealed in {settings.database}, and move the old file aside?", abort=True)
     done = reset(settings.database)
@@ -232,7 +282,7 @@ def _retention(settings: Settings) -> dict[str, float]:
 
 def _info_as_json(known: StoreInfo, keeps: dict[str, float]) -> dict[str, Any]:
     return {
-        "path": str(known.path),
+        "path": known.name,
         "bytes": known.bytes,
         "log_bytes": known.log_bytes,
         "key": {"kind": known.key_kind, "source": known.key_source, "ids": list(known.key_ids)},

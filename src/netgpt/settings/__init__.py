@@ -138,7 +138,13 @@ class Settings(BaseModel):
 
     @property
     def database(self) -> Path:
+        """The file that SQLite keeps, where `store.url` names no server."""
         return self.home / "netgpt.db"
+
+    @property
+    def has_store(self) -> bool:
+        """Whether a store was made already, or a server is named for it."""
+        return self.store.url is not None or self.database.exists()
 
     @property
     def adapters_dir(self) -> Path:

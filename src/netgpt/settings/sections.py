@@ -498,6 +498,11 @@ class StoreSettings(Section):
     power_safe: bool = Field(
         False, description="One fsync per group of writes: what is recorded survives a power cut, not only a crash."
     )
+    url: SecretStr | None = Field(
+        None,
+        description="postgresql://USER:PASSWORD@HOST:PORT/DATABASE, where several boxes share one store (extra "
+        "`postgres`); else a file in home. For NETGPT_STORE__URL. Never logged.",
+    )
     key: SecretStr | None = Field(
         None,
         description="The sealing key in base64, for NETGPT_STORE__KEY; else home/secret.key holds it. Two with a "

@@ -22,8 +22,8 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
 from netgpt.errors import StoreError
-from netgpt.store.database import FastInsert
 from netgpt.store.encryption import Sealer, place_of
+from netgpt.store.engine import FastInsert
 from netgpt.store.ledger import Ledger, ledger_in_use
 from netgpt.store.schema import marks, receipts
 from netgpt.store.secrets import chain_secret

@@ -7,43 +7,37 @@ A power cut may cost the last seconds (the file stays sound), unless `power_safe
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import URL, Connection, Dialect, Engine, NullPool, QueuePool, Table, create_engine, event, insert, text
-from sqlalchemy.exc import DBAPIError, StatementError
+from sqlalchemy import URL, Connection, Engine, NullPool, QueuePool, create_engine, event
 
-from netgpt.errors import NetGPTError, StoreError
+from netgpt.errors import NetGPTError, RequestError, StoreError
 from netgpt.files import keep_private, open_own, why_not
+from netgpt.store.engine import READERS, FirstRead, foreign_error, options_for, wrong_shape
+from netgpt.store.sqlite_words import SqliteWords
+from netgpt.store.wal import keep_aside, lost_commits
+
+log = logging.getLogger(__name__)
 
 _PRIMARY = 0xFF  # SQLite's extended codes keep the primary code in the low byte (https://www.sqlite.org/rescode.html)
 
 
 def store_error(error: BaseException, path: Path) -> NetGPTError:
-    """The error to raise for `error`: ours as it is, any other as a StoreError that names file, fault and cure.
-
-    Messages never hold statement parameters.
-    """
-    if isinstance(error, StatementError) and isinstance(error.orig, NetGPTError):
-        return error.orig  # a column's type refused a value before any statement ran
-    if isinstance(error, NetGPTError):
-        return error
-    original = error.orig if isinstance(error, DBAPIError) else error
-    if isinstance(original, sqlite3.Error):
-        return _of_sqlite(original, path)
-    if isinstance(error, OSError):
-        return StoreError(f"{path}: {error.strerror or type(error).__name__}. Check the disk and who owns the folder.")
-    wrong = StoreError(f"{path}: nothing was written or read: {type(error).__name__}. A value has the wrong shape.")
-    wrong.__cause__ = error
-    return wrong
+    """The error to raise for `error`: ours as it is, any other as a StoreError that names file, fault and cure."""
+    ours, original = foreign_error(error, str(path))
+    if ours is not None:
+        return ours
+    return _of_sqlite(original, path) if isinstance(original, sqlite3.Error) else wrong_shape(error, str(path))
 
 
 def damaged(path: Path, what: str) -> StoreError:
@@ -82,20 +76,23 @@ _FAULTS = {
     sqlite3.SQLITE_PERM: ("access is denied", "Check who owns the file", "denied"),
 }
 
-OnBegin = Callable[[sqlite3.Connection], None]
-"""Called within each transaction as soon as it has begun, in its thread."""
 
-READERS: Final = 4
-"""Connections (and threads) that read at once."""
+_SCRUB_S: Final = 2.0
+"""Seconds for the log to be free."""
+_CHECKPOINT_EVERY: Final = 256
+"""Writes, of about five pages each."""
 
 
-class Database:
+class Database(SqliteWords):
     """The engine that writes (one connection, one thread) and the engine that reads (`READERS` connections)."""
 
+    faults: tuple[type[Exception], ...] = (sqlite3.Error,)
+
     def __init__(
-        self, path: Path, busy_timeout_s: float = 5.0, *, power_safe: bool = False, on_begin: OnBegin | None = None
+        self, path: Path, busy_timeout_s: float = 5.0, *, power_safe: bool = False, first: FirstRead | None = None
     ) -> None:
         self.path = path.absolute()
+        self.name = str(self.path)
         safe = (
             f"PRAGMA synchronous={'FULL' if power_safe else 'NORMAL'}",
             "PRAGMA foreign_keys=ON",
@@ -103,13 +100,81 @@ class Database:
             "PRAGMA journal_size_limit=16777216",  # a big deletion does not leave a big log behind
             "PRAGMA wal_autocheckpoint=8000",  # pages; long before, a thread of its own does the work: see `Writer`
         )
-        self.writing = _engine(path, busy_timeout_s, safe, on_begin, begin="BEGIN IMMEDIATE", poolclass=NullPool)
-        self.reading = _engine(
-            path, busy_timeout_s, ("PRAGMA query_only=ON",), on_begin, begin="BEGIN", poolclass=QueuePool,
-            pool_size=READERS, max_overflow=0,
-        )  # fmt: skip
+        self._first, self._busy_timeout_s = first, busy_timeout_s
+        self.writing = self._engine(safe, begin="BEGIN IMMEDIATE", poolclass=NullPool)
+        self.reading = self._engine(
+            ("PRAGMA query_only=ON",), begin="BEGIN", poolclass=QueuePool, pool_size=READERS, max_overflow=0
+        )
+        self._mark: OpenMark | None = None
+        self._checkpoints, self._written = Checkpoints(self.path), 0
 
-    def check(self) -> None:
+    def _engine(self, pragmas: tuple[str, ...], *, begin: str, **pool: Any) -> Engine:
+        url = URL.create("sqlite+pysqlite", database=str(self.path))
+        connect = {"timeout": self._busy_timeout_s, "check_same_thread": False}
+        engine = create_engine(
+            url, connect_args=connect, hide_parameters=True, json_serializer=_json, execution_options=options_for(self),
+            **pool,
+        )  # fmt: skip
+        first = self._first
+        sql = None if first is None else first.sql(self.as_bytes)
+
+        @event.listens_for(engine, "connect")
+        def set_up(connection: sqlite3.Connection, record: object) -> None:
+            connection.isolation_level = (
+                None  # the driver's own BEGIN comes too late for BEGIN IMMEDIATE and savepoints
+            )
+            for pragma in pragmas:
+                connection.execute(pragma)
+
+        @event.listens_for(engine, "begin")
+        def start(connection: Connection) -> None:
+            driver = raw(connection)
+            driver.execute(begin)  # SQLAlchemy's own way costs more than SQLite's BEGIN itself
+            if first is not None and sql is not None:
+                try:
+                    row = driver.execute(sql).fetchone()
+                except sqlite3.OperationalError:  # no such table: a new database
+                    row = None
+                first.take(row)
+
+        return engine
+
+    def error(self, error: BaseException) -> NetGPTError:
+        return store_error(error, self.path)
+
+    def is_lost(self, error: BaseException) -> bool:
+        return False  # a file does not break off
+
+    def prepare(self) -> None:
+        make_private(self.path)
+        self._mark = mark = OpenMark(self.path)
+        if mark.take():
+            self._check_pages()  # left open by a crash or a kill: cheap for a box's database, and then only
+            _look_at_log(self.path.with_name(f"{self.path.name}-wal"))
+        self._use_wal()
+
+    def opened(self) -> None:
+        if self._mark is not None:
+            self._mark.share()
+
+    def settle(self, connection: Connection) -> None:
+        """Triggers are each connection's own: see `watch`."""
+
+    def is_settled(self, connection: Connection) -> bool:
+        return True
+
+    def release(self) -> None:
+        self._checkpoints.close()
+        self.forget_connections()
+        if self._mark is not None:
+            self._mark.release()
+            self._mark = None
+
+    def forget_connections(self) -> None:
+        self.reading.dispose()
+        self.writing.dispose()
+
+    def _check_pages(self) -> None:
         """Read the whole file for damage (`PRAGMA quick_check`), and change nothing. Raises StoreError.
 
         A connection that may write would, when it closes, copy the log over the damaged file and delete it.
@@ -119,7 +184,7 @@ class Database:
         if answer != "ok":
             raise damaged(self.path, "its pages contradict each other")
 
-    def use_wal(self) -> None:
+    def _use_wal(self) -> None:
         """Switch to write-ahead logging; the file remembers it, so this is a read when it is on already."""
         connection = self.writing.raw_connection()
         try:
@@ -132,10 +197,82 @@ class Database:
                 "NETGPT_HOME to a folder on a local disk."
             )
 
-    def forget_connections(self) -> None:
-        """Drop idle connections: after a fault, what comes next begins with fresh ones."""
-        self.reading.dispose()
-        self.writing.dispose()
+    def wrote(self, writes: int) -> None:
+        self._written += writes
+        if self._written >= _CHECKPOINT_EVERY:
+            self._written = 0
+            self._checkpoints.due()
+
+    def open_mark(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=0, check_same_thread=False, isolation_level=None)  # no waiting
+        connection.execute("PRAGMA query_only=ON")
+        return connection
+
+    def announce(self, connection: Connection) -> None:
+        """Everybody reads the mark before using what is cached."""
+
+    def in_transaction(self, connection: Connection) -> bool:
+        return raw(connection).in_transaction
+
+    def make_durable(self, connection: Connection) -> None:
+        raw(connection).execute("PRAGMA synchronous=FULL")
+
+    def scrub(self, connection: Connection) -> None:
+        """Rewrite the file without its free pages and empty the log.
+
+        Deleting zeroes the content (`secure_delete`), but copies stay in pages that were split or moved, and in the
+        log.
+        """
+        database = raw(connection)
+        try:
+            database.execute("VACUUM")
+            until = time.monotonic() + _SCRUB_S
+            while busy := database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                if time.monotonic() > until:
+                    break
+                time.sleep(0.02)  # the box's own copying of the log: SQLite does not wait for another one to end
+            reason = "another program reads the file" if busy else None
+        except sqlite3.Error as error:
+            reason = getattr(error, "sqlite_errorname", type(error).__name__)
+        if reason:
+            raise StoreError(
+                f"{self.path}: the rows are deleted, but traces may be left in the file ({reason}). Forget once more "
+                "when the disk has room and nothing else uses the file.",
+                code="store_not_scrubbed",
+            )
+
+    def check(self) -> list[str]:
+        """SQLite's own check of every page and index (`PRAGMA integrity_check`)."""
+        with closing(sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True)) as connection:
+            try:
+                sound = connection.execute("PRAGMA integrity_check(1)").fetchone()[0] == "ok"
+            except sqlite3.DatabaseError:
+                sound = False
+        return [] if sound else ["its pages contradict each other"]
+
+    def sizes(self, connection: Connection) -> tuple[int, int]:
+        log = self.path.with_name(self.path.name + "-wal")
+        return self.path.stat().st_size, log.stat().st_size if log.exists() else 0
+
+    def backup(self, target: Path) -> int:
+        return _copy(self.path, target)
+
+    @contextmanager
+    def alone(self, what: str) -> Iterator[None]:
+        lock = self.path.with_name(f"{self.path.name}-{what}")
+        try:
+            descriptor = open_own(lock, os.O_RDWR | os.O_CREAT)
+        except OSError as error:
+            raise StoreError(f"{lock}: cannot be used: {why_not(error)}") from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError:
+            raise StoreError(
+                f"{self.path}: the key is being changed already; wait for it.", code="store_busy"
+            ) from None
+        finally:
+            os.close(descriptor)
 
 
 def raw(connection: Connection) -> sqlite3.Connection:
@@ -176,59 +313,8 @@ class Checkpoints:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
 
-_SCRUB_S: Final = 2.0
-"""Seconds for the log to be free."""
-
-
-def scrub(connection: Connection) -> None:
-    """Rewrite the file without its free pages and empty the log. Outside of any transaction.
-
-    Deleting zeroes the content (`secure_delete`), but copies stay in pages that were split or moved, and in the log.
-    """
-    database, path = raw(connection), connection.engine.url.database
-    try:
-        database.execute("VACUUM")
-        until = time.monotonic() + _SCRUB_S
-        while busy := database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
-            if time.monotonic() > until:
-                break
-            time.sleep(0.02)  # the box's own copying of the log: SQLite does not wait for another one to end
-        reason = "another program reads the file" if busy else None
-    except sqlite3.Error as error:
-        reason = getattr(error, "sqlite_errorname", type(error).__name__)
-    if reason:
-        raise StoreError(
-            f"{path}: the rows are deleted, but traces may be left in the file ({reason}). Forget once more when the "
-            "disk has room and nothing else uses the file.",
-            code="store_not_scrubbed",
-        )
-
-
 def _json(value: Any) -> str:
     return orjson.dumps(value).decode()
-
-
-def _engine(
-    path: Path, busy_timeout_s: float, pragmas: tuple[str, ...], on_begin: OnBegin | None, *, begin: str, **pool: Any
-) -> Engine:
-    url = URL.create("sqlite+pysqlite", database=str(path))
-    connect = {"timeout": busy_timeout_s, "check_same_thread": False}
-    engine = create_engine(url, connect_args=connect, hide_parameters=True, json_serializer=_json, **pool)
-
-    @event.listens_for(engine, "connect")
-    def set_up(connection: sqlite3.Connection, record: object) -> None:
-        connection.isolation_level = None  # the driver's own BEGIN comes too late for BEGIN IMMEDIATE and savepoints
-        for pragma in pragmas:
-            connection.execute(pragma)
-
-    @event.listens_for(engine, "begin")
-    def start(connection: Connection) -> None:
-        driver = raw(connection)
-        driver.execute(begin)  # SQLAlchemy's own way costs more than SQLite's BEGIN itself
-        if on_begin is not None:
-            on_begin(driver)
-
-    return engine
 
 
 def make_private(path: Path) -> None:
@@ -314,60 +400,31 @@ class FreeDisk:
             )
 
 
-class FastInsert:
-    """`connection.execute(insert(table), values)` with the SQL compiled once: every answer waits for these writes."""
-
-    def __init__(self, table: Table) -> None:
-        self._table = table
-        self._dialect: Dialect | None = None
-        self._sql = ""
-        self._columns: list[tuple[str, Callable[[Any], Any] | None]] = []
-
-    def bound(self, connection: Connection, values: Mapping[str, Any]) -> tuple[Any, ...]:
-        """The values as SQLite gets them, in the order of the table's columns. `values` has every one."""
-        if connection.dialect is not self._dialect:
-            self._prepare(connection.dialect)
-        return tuple([values[name] if convert is None else convert(values[name]) for name, convert in self._columns])
-
-    def run(self, connection: Connection, values: Mapping[str, Any]) -> None:
-        """Insert one row. `values` has every column of the table."""
-        self.run_bound(connection, self.bound(connection, values))
-
-    def run_bound(self, connection: Connection, row: tuple[Any, ...]) -> None:
-        """Insert a row that `bound` gave."""
-        cursor = connection.connection.cursor()
-        try:
-            cursor.execute(self._sql, row)
-        finally:
-            cursor.close()
-
-    def _prepare(self, dialect: Dialect) -> None:
-        compiled = insert(self._table).compile(dialect=dialect)
-        names = [str(name) for name in getattr(compiled, "positiontup", None) or ()]
-        types = {column.name: column.type.dialect_impl(dialect) for column in self._table.columns}
-        self._sql = str(compiled)
-        self._columns = [(name, types[name].bind_processor(dialect)) for name in names]
-        self._dialect = dialect
+def _look_at_log(path: Path) -> None:
+    """Say when committed writes are lost with a damaged log, which SQLite passes over, and keep a copy of it."""
+    if lost := lost_commits(path):
+        aside = keep_aside(path)
+        log.error(
+            "%s: the log is damaged: the last %d committed writes are lost (a changed byte, or a power cut). A copy "
+            "is kept: %s. `netgpt store check` tells whether the rest is whole", path, lost, aside,
+        )  # fmt: skip
 
 
-class FastStatement:
-    """Any other small statement, compiled once. `run` gives its rows; values are bytes, numbers or texts."""
-
-    def __init__(self, sql: str) -> None:
-        """`sql` names its values as `:name`."""
-        self._text = text(sql)
-        self._dialect: Dialect | None = None
-        self._sql = ""
-        self._names: list[str] = []
-
-    def run(self, connection: Connection, **values: Any) -> list[Any]:
-        if connection.dialect is not self._dialect:
-            compiled = self._text.compile(dialect=connection.dialect)
-            self._names = [str(name) for name in getattr(compiled, "positiontup", None) or ()]
-            self._sql, self._dialect = str(compiled), connection.dialect
-        cursor = connection.connection.cursor()
-        try:
-            cursor.execute(self._sql, tuple(values[name] for name in self._names))
-            return list(cursor.fetchall()) if cursor.description else []
-        finally:
-            cursor.close()
+def _copy(source: Path, target: Path) -> int:
+    try:
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        raise RequestError(f"{target}: exists already. Name a new file.") from None
+    except OSError as error:
+        raise RequestError(f"{target}: cannot be made: {error.strerror}.") from None
+    try:
+        with (
+            closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True)) as here,
+            closing(sqlite3.connect(target)) as there,
+        ):
+            here.backup(there, pages=1000, sleep=0.0)
+            there.execute("PRAGMA journal_mode=DELETE")  # one file, without a log beside it
+    except (sqlite3.Error, OSError) as error:
+        target.unlink(missing_ok=True)
+        raise store_error(error, target) from None
+    return target.stat().st_size

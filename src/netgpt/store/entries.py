@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Table
 
 from netgpt.errors import StoreError
+from netgpt.store.engine import Driver, StoreDatabase, database_of, driver_of
 from netgpt.store.ledger import (
-    FRACTIONS,
     GUARDED,
     MARK,
     NAMES,
@@ -20,34 +19,32 @@ from netgpt.store.ledger import (
     PLACES,
     SUM,
     Ledger,
-    driver_of,
     ledger_in_use,
 )
 from netgpt.store.schema import exchanges, key_use, keys, marks
 
-_OWN_MARKS: Final = "('ledger', 'generation', 'receipts')"
+OWN_MARKS: Final = "('ledger', 'generation', 'receipts')"
 """Marks that change with every write; the end of the receipts stands in the ends instead."""
-_HOLD_THEIR_MAC: Final = (exchanges, key_use)
+HOLD_THEIR_MAC: Final = (exchanges, key_use)
 """Tables whose new rows hold it themselves."""
 _PAGE: Final = 1000
 
 # A row as text, in SQL: texts and bytes in hexadecimal, of a sealed value the tail, fractions as whole billionths.
 
 
-def _column_text(row: str, column: sa.Column[Any]) -> str:
-    name = f"{row}.{column.name}"
-    if column.name == "private" or column is marks.c.value:
-        return f"CASE WHEN {name} IS NULL THEN 'n' ELSE 'b' || hex(substr(CAST({name} AS BLOB), -16)) END"
-    return (
-        f"CASE typeof({name}) WHEN 'null' THEN 'n' WHEN 'text' THEN 's' || hex({name}) "
-        f"WHEN 'integer' THEN 'i' || {name} WHEN 'real' THEN 'f' || CAST({name} * {FRACTIONS:.0f}.0 AS INTEGER) "
-        f"ELSE 'b' || hex({name}) END"
-    )
+class Spelling(Protocol):
+    """How an engine spells a value as text: see `StoreDatabase`."""
+
+    def column_text(self, row: str, column: sa.Column[Any], *, tail: bool) -> str: ...
 
 
-def row_text(table: Table, row: str) -> str:
+def row_text(spelling: Spelling, table: Table, row: str) -> str:
     """SQL for a row of `table`, without its MAC; `row` names it in the statement."""
-    return " || '|' || ".join(_column_text(row, column) for column in table.columns if column.name != "mac")
+    columns = (column for column in table.columns if column.name != "mac")
+    return " || '|' || ".join(
+        spelling.column_text(row, column, tail=column.name == "private" or column is marks.c.value)
+        for column in columns
+    )
 
 
 def values_in(text: str) -> list[Any]:
@@ -64,52 +61,14 @@ def _value(kind: str, text: str) -> Any:
     return data if kind == "b" else data.decode("utf-8", "surrogateescape")
 
 
-def _id_text(table: Table, row: str) -> str:
+def id_text(table: Table, row: str) -> str:
+    """SQL for the id of a row's entry."""
     names = ["id"] if table is exchanges else [column.name for column in table.primary_key.columns]
-    spelled = " || '/' || ".join(f"{row}.{name}" for name in names)
+    spelled = " || '/' || ".join(f'{row}."{name}"' for name in names)
     return f"CAST({spelled} AS TEXT)"
 
 
-# Seeing each change. Native triggers note the touched rows in a temporary table; Python looks at them once a write.
-
-_TOUCHED: Final = (
-    "CREATE TEMP TABLE touched (name TEXT, id TEXT, old TEXT, new TEXT, own BLOB, at INTEGER, PRIMARY KEY (name, id))"
-)
-"""`own`: the MAC that the old row held itself; `at`: the number of an exchange."""
-
-
-def watch(connection: Connection) -> None:
-    """Let this connection note what it changes in guarded tables: once, before its first write."""
-    driver = driver_of(connection)
-    if not driver.execute("SELECT 1 FROM sqlite_master WHERE name = 'ledger'").fetchone():
-        return
-    driver.execute("PRAGMA temp_store = MEMORY")  # rows are noted there: never in a file
-    driver.execute(_TOUCHED)
-    for table in GUARDED:
-        if table not in _HOLD_THEIR_MAC:
-            driver.execute(_trigger(table, "INSERT"))
-        driver.execute(_trigger(table, "UPDATE", "OF key_id" if table is key_use else ""))
-        driver.execute(_trigger(table, "DELETE"))
-
-
-def _trigger(table: Table, event: str, of: str = "") -> str:
-    mac = "CAST(OLD.mac AS BLOB)" if table in _HOLD_THEIR_MAC else "NULL"
-    own = f"{mac}, {'OLD.seq' if table is exchanges else 'NULL'}"
-    steps = []
-    if event != "INSERT":
-        steps.append(_note(table, f"{_id_text(table, 'OLD')}, {row_text(table, 'OLD')}, NULL, {own}", "NULL"))
-    if event != "DELETE":
-        new = f"{_id_text(table, 'NEW')}, NULL, {row_text(table, 'NEW')}, NULL, NULL"
-        steps.append(_note(table, new, "excluded.new"))
-    when = f"WHEN {'OLD' if event == 'DELETE' else 'NEW'}.name NOT IN {_OWN_MARKS} " if table is marks else ""
-    return (
-        f"CREATE TEMP TRIGGER {table.name}_{event} AFTER {event} {of} ON {table.name} {when}BEGIN {' '.join(steps)} END"
-    )
-
-
-def _note(table: Table, values: str, new: str) -> str:
-    row = f"('{table.name}', {values})"
-    return f"INSERT INTO touched VALUES {row} ON CONFLICT (name, id) DO UPDATE SET new = {new};"  # noqa: S608 - our names
+# Native triggers note the touched rows in a temporary table (`StoreDatabase.watch`); Python looks at them once a write.
 
 
 class _Touched(NamedTuple):
@@ -139,7 +98,7 @@ def enter_changes(connection: Connection) -> None:
     driver.execute("DELETE FROM touched")
 
 
-def _enter(driver: sqlite3.Connection, ledger: Ledger, rows: list[_Touched]) -> None:
+def _enter(driver: Driver, ledger: Ledger, rows: list[_Touched]) -> None:
     gone: list[tuple[str, str]] = []
     kept: list[tuple[str, str, bytes]] = []
     for row in rows:
@@ -155,7 +114,10 @@ def _enter(driver: sqlite3.Connection, ledger: Ledger, rows: list[_Touched]) -> 
             count_entry(ledger, row.name, row.mac, mac)
         # else: somebody else had changed, put in or deleted it; its entry, if any, stays as it is, and tells
     driver.executemany("DELETE FROM ledger WHERE name = ? AND id = ?", gone)
-    driver.executemany("INSERT OR REPLACE INTO ledger VALUES (?, ?, ?)", kept)
+    driver.executemany(_ENTER, kept)
+
+
+_ENTER: Final = "INSERT INTO ledger VALUES (?, ?, ?) ON CONFLICT (name, id) DO UPDATE SET mac = excluded.mac"
 
 
 def _is_genuine(ledger: Ledger, row: _Touched) -> bool:
@@ -173,9 +135,9 @@ def count_entry(ledger: Ledger, name: str, old: bytes | None, new: bytes) -> Non
 _BEFORE: Final = [column.name for column in exchanges.columns if column.name != "mac"].index("before")
 
 
-def _close_gaps(driver: sqlite3.Connection, ledger: Ledger) -> None:
+def _close_gaps(driver: Driver, ledger: Ledger) -> None:
     """Exchanges behind deleted ones name those that are left before these. One that somebody deleted stays named."""
-    deleted = "SELECT id, old FROM touched WHERE name = 'exchanges' AND new IS NULL"
+    deleted = "SELECT t.id, t.old FROM touched t WHERE t.name = 'exchanges' AND t.new IS NULL"
     before = {id: str(values_in(old)[_BEFORE] or "") for id, old in driver.execute(deleted)}
     if not before:
         return
@@ -214,10 +176,11 @@ def renew(connection: Connection, ledger: Ledger, changes: int = 0, head: bytes 
     )
     seq, last = driver.execute("SELECT seq, id FROM exchanges ORDER BY seq DESC LIMIT 1").fetchone() or (0, "")
     ledger.begin_anew(NOTHING._replace(changes=changes + 1, head=head, seq=seq, last=last))
+    database = database_of(connection)
     for table in GUARDED:
-        for page in _pages(driver.execute(_rows_sql(table))):
+        for page in database.pages(connection, _rows_sql(database, table), _PAGE):
             macs = [(table.name, id, ledger.mac(table.name, id, values_in(text))) for id, text, _ in page]
-            driver.executemany("INSERT OR REPLACE INTO ledger VALUES (?, ?, ?)", macs)
+            driver.executemany(_ENTER, macs)
             ledger.count(table.name, len(macs), sum(int.from_bytes(mac, "big") for _, _, mac in macs))
 
 
@@ -233,7 +196,7 @@ def drop_faulty(connection: Connection, ledger: Ledger, head: bytes) -> int:
     for table in GUARDED:
         ids = [(fault.id,) for fault in faults if fault.table == table.name]
         if ids:
-            sql = f"DELETE FROM {table.name} AS r WHERE {_id_text(table, 'r')} = ?"  # noqa: S608 - our own names
+            sql = f"DELETE FROM {table.name} AS r WHERE {id_text(table, 'r')} = ?"  # noqa: S608 - our own names
             gone += driver.executemany(sql, ids).rowcount
     lost = time.time_ns() // 1000  # more than any box ever counts to
     renew(connection, ledger, ledger.ends.changes if ledger.ends else lost, head)
@@ -241,18 +204,13 @@ def drop_faulty(connection: Connection, ledger: Ledger, head: bytes) -> int:
     return gone
 
 
-def _pages(cursor: sqlite3.Cursor) -> Iterator[list[Any]]:
-    while page := cursor.fetchmany(_PAGE):
-        yield page
-
-
-def _rows_sql(table: Table) -> str:
+def _rows_sql(database: StoreDatabase, table: Table) -> str:
     """Id, text and MAC of each row: that of its entry, or the one that it holds itself."""
-    own = f"r.name NOT IN {_OWN_MARKS}" if table is marks else "TRUE"
-    mac = f"CAST({'coalesce(l.mac, r.mac)' if table in _HOLD_THEIR_MAC else 'l.mac'} AS BLOB)"
-    id = _id_text(table, "r")
+    own = f"r.name NOT IN {OWN_MARKS}" if table is marks else "TRUE"
+    mac = database.as_bytes("coalesce(l.mac, r.mac)" if table in HOLD_THEIR_MAC else "l.mac")
+    id = id_text(table, "r")
     return (
-        f"SELECT {id}, {row_text(table, 'r')}, {mac} FROM {table.name} r "  # noqa: S608 - our own names
+        f"SELECT {id}, {row_text(database, table, 'r')}, {mac} FROM {table.name} r "  # noqa: S608 - our own names
         f"LEFT JOIN ledger l ON l.name = '{table.name}' AND l.id = {id} WHERE {own}"
     )
 
@@ -274,32 +232,23 @@ class RowFault(NamedTuple):
 
 def audit(connection: Connection, ledger: Ledger, names: Sequence[str] = NAMES) -> Iterator[RowFault]:
     """All that is wrong in these tables. Reads them once."""
-    driver = driver_of(connection)
-    before, driver.text_factory = driver.text_factory, _text
-    try:
+    with database_of(connection).any_text(connection):
         yield from _audit(connection, ledger, names)
-    finally:
-        driver.text_factory = before
-
-
-def _text(data: bytes) -> str:
-    """What a hand wrote may be no UTF-8."""
-    return data.decode("utf-8", "replace")
 
 
 def _audit(connection: Connection, ledger: Ledger, names: Sequence[str]) -> Iterator[RowFault]:
-    driver, ends = driver_of(connection), ledger.ends
+    driver, database, ends = driver_of(connection), database_of(connection), ledger.ends
     if ends is None:
         yield RowFault("marks", MARK, "was changed or taken away: nothing vouches for the rows of the database")
     for table in (table for table in GUARDED if table.name in names):
-        for page in _pages(driver.execute(_rows_sql(table))):
+        for page in database.pages(connection, _rows_sql(database, table), _PAGE):
             yield from _faults_in(ledger, table.name, page)
         yield from _missing(driver, table)
         if ends is not None and (wrong := adds_up(connection, ledger, table.name)):
             yield RowFault(table.name, "", wrong)
     if names is NAMES:
-        yield from _order_faults(driver, ends.last if ends else "")
-        yield from _use_faults(driver)
+        yield from _order_faults(connection, ends.last if ends else "")
+        yield from _use_faults(connection)
         unknown = f"SELECT name, id FROM ledger WHERE name NOT IN ({', '.join('?' * len(NAMES))})"  # noqa: S608
         for name, id in driver.execute(unknown, NAMES):
             yield RowFault("ledger", f"{name} {id}", PUT_IN)
@@ -313,18 +262,19 @@ def _faults_in(ledger: Ledger, name: str, rows: Sequence[Any]) -> Iterator[RowFa
             yield RowFault(name, id, CHANGED)
 
 
-def _missing(driver: sqlite3.Connection, table: Table) -> Iterator[RowFault]:
-    rows = f"SELECT {_id_text(table, 'r')} FROM {table.name} r"  # noqa: S608 - our own names
+def _missing(driver: Driver, table: Table) -> Iterator[RowFault]:
+    rows = f"SELECT {id_text(table, 'r')} FROM {table.name} r"  # noqa: S608 - our own names
     query = f"SELECT id FROM ledger WHERE name = '{table.name}' EXCEPT {rows}"  # noqa: S608
     for (id,) in driver.execute(query).fetchall():
         yield RowFault(table.name, str(id), MISSING)
 
 
-def _order_faults(driver: sqlite3.Connection, newest: str) -> Iterator[RowFault]:
+def _order_faults(connection: Connection, newest: str) -> Iterator[RowFault]:
     """Each exchange names the one before it: one that is named and not there was deleted."""
+    driver, database = driver_of(connection), database_of(connection)
     is_there = "SELECT 1 FROM exchanges WHERE id = ?"
     last = ""
-    for page in _pages(driver.execute("SELECT id, before FROM exchanges ORDER BY seq")):
+    for page in database.pages(connection, "SELECT id, before FROM exchanges ORDER BY seq", _PAGE):
         for id, before in page:
             if before != last:
                 there = not before or driver.execute(is_there, (before,)).fetchone()
@@ -334,16 +284,17 @@ def _order_faults(driver: sqlite3.Connection, newest: str) -> Iterator[RowFault]
         yield RowFault("exchanges", newest, MISSING)
 
 
-def _use_faults(driver: sqlite3.Connection) -> Iterator[RowFault]:
+def _use_faults(connection: Connection) -> Iterator[RowFault]:
     """A key's use counts up to an exchange: one of that day that came later was booked as well."""
+    day = database_of(connection).day_of("received")
     query = (
-        "SELECT e.key || '/' || e.day, u.seq FROM (SELECT key_id AS key, date(received / 1000000, 'unixepoch') AS day, "
+        f"SELECT e.key || '/' || e.day, u.seq FROM (SELECT key_id AS key, {day} AS day, "  # noqa: S608 - our own names
         "max(seq) AS seq, count(*) AS rows FROM exchanges WHERE key_id IS NOT NULL GROUP BY 1, 2) e "
         "LEFT JOIN key_use u ON u.key_id = e.key AND u.day = e.day "
         "WHERE (u.seq IS NULL OR u.seq < e.seq OR u.requests < e.rows) "
         "AND e.day >= coalesce((SELECT min(day) FROM key_use), '')"
     )
-    for id, seq in driver.execute(query).fetchall():
+    for id, seq in driver_of(connection).execute(query).fetchall():
         yield RowFault("key_use", id, MISSING if seq is None else BEHIND)
 
 
@@ -352,7 +303,8 @@ def adds_up(connection: Connection, ledger: Ledger, name: str) -> str | None:
     ends = ledger.ends
     if ends is None:
         return "the ledger was changed or taken away, so nothing vouches for its rows"
-    macs = driver_of(connection).execute("SELECT CAST(mac AS BLOB) FROM ledger WHERE name = ?", (name,)).fetchall()
+    mac = database_of(connection).as_bytes("mac")
+    macs = driver_of(connection).execute(f"SELECT {mac} FROM ledger WHERE name = ?", (name,)).fetchall()  # noqa: S608
     at = PLACES[name]
     if len(macs) < ends.rows[at]:
         return f"{ends.rows[at] - len(macs)} rows are gone, with their entries in the ledger"
@@ -369,7 +321,7 @@ def row_fault(connection: Connection, table: Table, where: str, *values: object)
     ledger = ledger_in_use()
     if ledger is None:
         return "the database has no secrets"
-    found = driver_of(connection).execute(f"{_rows_sql(table)} AND {where}", values).fetchall()
+    found = driver_of(connection).execute(f"{_rows_sql(database_of(connection), table)} AND {where}", values).fetchall()
     return next((fault.what for fault in _faults_in(ledger, table.name, found)), None)
 
 
@@ -383,7 +335,7 @@ def missing_ids(connection: Connection, table: Table, first: str, last: str) -> 
     """Ids from `first` to `last` that have an entry and no row."""
     query = (
         f"SELECT id FROM ledger WHERE name = '{table.name}' AND id BETWEEN ? AND ? "  # noqa: S608 - our own names
-        f"EXCEPT SELECT {_id_text(table, 'r')} FROM {table.name} r"
+        f"EXCEPT SELECT {id_text(table, 'r')} FROM {table.name} r"
     )
     return [str(id) for (id,) in driver_of(connection).execute(query, (first, last))]
 

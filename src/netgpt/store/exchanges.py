@@ -14,9 +14,9 @@ from typing import Any, Final
 import orjson
 from sqlalchemy import Connection, Row, and_, select, true, update
 
-from netgpt.errors import RequestError
-from netgpt.store.database import FastInsert
+from netgpt.errors import NotFound, RequestError
 from netgpt.store.encryption import Sealer, place_of
+from netgpt.store.engine import FastInsert
 from netgpt.store.entries import tampered
 from netgpt.store.keys import book
 from netgpt.store.ledger import ledger_in_use, tail, whole
@@ -57,7 +57,9 @@ class CachedAnswer:
 
 _INSERT, _INSERT_FIND = FastInsert(exchanges), FastInsert(finds)
 _NOT_SHOWN: Final = frozenset({"question", "seq", "before", "mac"})
-_COST, _PRIVATE = (list(exchanges.columns.keys()).index(name) for name in ("cost", "private"))
+_COST, _PRIVATE, *_FLAGS = (
+    list(exchanges.columns.keys()).index(name) for name in ("cost", "private", "estimated", "partial")
+)
 
 
 class Exchanges(Part):
@@ -203,6 +205,8 @@ def _save(connection: Connection, sealer: Sealer, row: ExchangeRecord) -> None:
     bound = _INSERT.bound(connection, values | {"mac": b""})
     plain = list(bound[:-1])
     plain[_COST], plain[_PRIVATE] = whole(plain[_COST]), tail(plain[_PRIVATE])
+    for at in _FLAGS:
+        plain[at] = int(plain[at])  # as every engine spells it
     _INSERT.run_bound(connection, (*bound[:-1], ledger.mac("exchanges", row.id, plain)))
     for kind, times in row.finds.items():
         found = {"tenant": row.tenant, "user": row.user, "received": row.received, "kind": kind, "times": times}

@@ -14,10 +14,10 @@ from typing import Final
 from sqlalchemy import Connection, delete, insert, select
 
 from netgpt.proofs import NO_FILE
-from netgpt.store.database import Database, store_error
 from netgpt.store.encryption import Sealer
-from netgpt.store.entries import enter_changes, require_newest, row_fault, tampered, watch
-from netgpt.store.ledger import driver_of, ledger_in_use
+from netgpt.store.engine import StoreDatabase
+from netgpt.store.entries import enter_changes, require_newest, row_fault, tampered
+from netgpt.store.ledger import ledger_in_use
 from netgpt.store.schema import marks
 
 VOUCHED: Final = ("adapters/index.json", "models/index.json", "capability.json", "tools.json")
@@ -25,40 +25,50 @@ _MARK: Final = "file "
 
 
 class VouchedFiles:
-    """`netgpt.proofs.FileProof` by the database. Blocks, from any thread: changes are rare and read once each."""
+    """`netgpt.proofs.FileProof` by the database. Blocks, from any thread: changes are rare and read once each.
 
-    def __init__(self, database: Database, sealer: Sealer) -> None:
+    Where several boxes share a database, each has its own files, and marks with its name; a file that it never wrote is
+    held against the mark without one, which the first opening made, or the move out of a box's own database brought.
+    """
+
+    def __init__(self, database: StoreDatabase, sealer: Sealer, box: str = "") -> None:
+        """`box`: the name of this one among those that share the database."""
         self._database, self._sealer = database, sealer
+        self._of_box = f"of {box} " if box else ""
 
     def known(self, name: str) -> tuple[bytes, ...] | None:
         """What the file may hold; None: this database is older than such marks. Raises StoreError: it was changed."""
         try:
             with self._database.reading.begin() as connection:
                 require_newest(connection, marks, all_there=True)
-                if wrong := row_fault(connection, marks, "r.name = ?", _MARK + name):
-                    raise tampered("marks", f"{_MARK}{name} {wrong}")
-                sealed = connection.scalar(select(marks.c.value).where(marks.c.name == _MARK + name))
+                sealed = None
+                for mark in (_MARK + self._of_box + name, _MARK + name):
+                    if wrong := row_fault(connection, marks, "r.name = ?", mark):
+                        raise tampered("marks", f"{mark} {wrong}")
+                    sealed = connection.scalar(select(marks.c.value).where(marks.c.name == mark))
+                    if sealed is not None or not self._of_box:
+                        break
         except Exception as error:  # noqa: BLE001 - mapped to StoreError
-            raise store_error(error, self._database.path) from None
+            raise self._database.error(error) from None
         if sealed is None:
             return None
-        texts = self._sealer.open_json(sealed, "marks", _MARK + name)
+        texts = self._sealer.open_json(sealed, "marks", mark)
         return tuple(zlib.decompress(base64.b64decode(text)) for text in texts)
 
     def expect(self, name: str, *contents: bytes) -> None:
         """Let these count, on the disk whatever `store.power_safe` says: the file is written after it."""
         try:
             with self._database.writing.connect() as connection:
-                driver_of(connection).execute("PRAGMA synchronous=FULL")
-                watch(connection)
+                self._database.make_durable(connection)
+                self._database.watch(connection)
                 with connection.begin():
                     require_newest(connection, marks)
-                    expect(connection, self._sealer, name, *contents)
+                    expect(connection, self._sealer, self._of_box + name, *contents)
                     enter_changes(connection)
                     if (ledger := ledger_in_use()) is not None:
                         ledger.finish(connection, follow=False)
         except Exception as error:  # noqa: BLE001 - mapped to StoreError
-            raise store_error(error, self._database.path) from None
+            raise self._database.error(error) from None
 
 
 def expect(connection: Connection, sealer: Sealer, name: str, *contents: bytes) -> None:

@@ -19,6 +19,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, Row, case, exists, func, insert, select, update
 
 from netgpt.errors import NotFound
+from netgpt.store.engine import driver_of
 from netgpt.store.entries import (
     MISSING,
     audit,
@@ -30,7 +31,7 @@ from netgpt.store.entries import (
     row_fault,
     tampered,
 )
-from netgpt.store.ledger import PLACES, Ledger, Use, driver_of, ledger_in_use, whole
+from netgpt.store.ledger import PLACES, Ledger, Use, ledger_in_use, whole
 from netgpt.store.schema import (
     ExchangeRecord,
     KeyLimits,

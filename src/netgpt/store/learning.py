@@ -11,8 +11,8 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, insert, select, update
 
 from netgpt.store import people
-from netgpt.store.database import FastInsert, FastStatement, scrub
 from netgpt.store.encryption import Sealer, place_of
+from netgpt.store.engine import FastInsert, FastStatement, scrub
 from netgpt.store.rotation import opened_mark
 from netgpt.store.schema import (
     ConsentRow,

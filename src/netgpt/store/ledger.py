@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import sqlite3
 import struct
 import threading
 from collections.abc import Callable, Sequence
@@ -26,6 +25,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Table
 
+from netgpt.store.engine import driver_of
 from netgpt.store.schema import (
     consents,
     decisions,
@@ -278,13 +278,6 @@ def ledger_in_use() -> Ledger | None:
     """Of this thread's transaction; None: the database has no secrets yet."""
     found: Ledger | None = getattr(_thread, "ledger", None)
     return found
-
-
-def driver_of(connection: Connection) -> sqlite3.Connection:
-    """The driver's connection, for statements that every write waits for."""
-    driver = connection.connection.driver_connection
-    assert isinstance(driver, sqlite3.Connection)
-    return driver
 
 
 _MOST_INTEGER: Final = 2**63 - 1

@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import hashlib
 import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
 from netgpt.errors import RequestError, StoreError
-from netgpt.files import open_own, why_not
 from netgpt.store import rotation
 from netgpt.store.chain import GENESIS, HEAD, Head, known_head
-from netgpt.store.database import OpenMark, scrub, store_error
+from netgpt.store.database import OpenMark, store_error
 from netgpt.store.encryption import PREFIX_BYTES, KeyFile, Sealer, fresh_key
+from netgpt.store.engine import StoreDatabase, database_of, driver_of, scrub
 from netgpt.store.entries import audit, drop_faulty
 from netgpt.store.files import expect_missing
 from netgpt.store.ledger import ledger_in_use
 from netgpt.store.people import delete_orphans
 from netgpt.store.rotation import (
-    VALUE,
+    FIRST,
     Progress,
     marks_sealed,
     opened_mark,
@@ -74,7 +73,8 @@ class TableInfo:
 class StoreInfo:
     """A database in figures. Sizes in bytes."""
 
-    path: Path
+    name: str
+    """The file, or server and database."""
     bytes: int
     log_bytes: int
     key_source: str
@@ -82,16 +82,6 @@ class StoreInfo:
     key_ids: tuple[str, ...]
     """The one that seals first."""
     tables: tuple[TableInfo, ...]
-
-
-def check_file(path: Path) -> list[StoreFault]:
-    """SQLite's own check of every page and index (`PRAGMA integrity_check`)."""
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
-        try:
-            sound = connection.execute("PRAGMA integrity_check(1)").fetchone()[0] == "ok"
-        except sqlite3.DatabaseError:
-            sound = False
-    return [] if sound else [StoreFault("(file)", "", "its pages contradict each other")]
 
 
 def check_ledger(connection: Connection, sealer: Sealer) -> list[StoreFault]:
@@ -118,10 +108,8 @@ def check_marks(connection: Connection, sealer: Sealer) -> list[StoreFault]:
     return faults
 
 
-def check_rows(
-    connection: Connection, sealer: Sealer, table: str, after: int
-) -> tuple[int | None, int, list[StoreFault]]:
-    """The next rows past number `after`: the last one's number (None: the end), how many, and what is wrong."""
+def check_rows(connection: Connection, sealer: Sealer, table: str, after: Any) -> tuple[Any, int, list[StoreFault]]:
+    """The next rows past the key `after`: the last one's key (None: the end), how many, and what is wrong."""
     rows, faults, tokens = rows_of(connection, table, after, _PAGE), [], tokens_in_use()
     for row in rows:
         try:
@@ -136,7 +124,7 @@ def check_rows(
         except StoreError:
             what = "does not open in its place: it was changed, or moved from another row"
             faults.append(StoreFault(table, row.id, what))
-    return (rows[-1].rowid if rows else None), len(rows), faults
+    return (rows[-1].key if rows else None), len(rows), faults
 
 
 def checked_tables() -> tuple[str, ...]:
@@ -144,12 +132,11 @@ def checked_tables() -> tuple[str, ...]:
     return tuple(sorted({*sealed_tables(), *user_tables()}))
 
 
-def info_of(connection: Connection, sealer: Sealer, path: Path) -> StoreInfo:
+def info_of(connection: Connection, sealer: Sealer) -> StoreInfo:
     """Figures of all tables."""
-    log = path.with_name(path.name + "-wal")
-    log_bytes = log.stat().st_size if log.exists() else 0
-    tables = tuple(_tables(connection))
-    return StoreInfo(path, path.stat().st_size, log_bytes, sealer.source, sealer.keys.kind, sealer.key_ids, tables)
+    database, tables = database_of(connection), tuple(_tables(connection))
+    sizes = database.sizes(connection)
+    return StoreInfo(database.name, *sizes, sealer.source, sealer.keys.kind, sealer.key_ids, tables)
 
 
 def _tables(connection: Connection) -> Iterator[TableInfo]:
@@ -157,17 +144,19 @@ def _tables(connection: Connection) -> Iterator[TableInfo]:
         rows = connection.exec_driver_sql(f"SELECT count(*) FROM {name}").scalar_one()  # noqa: S608 - our own names
         oldest = None
         if name in _BEGAN:
-            began = connection.exec_driver_sql(f"SELECT min({_BEGAN[name]}) FROM {name}").scalar_one()  # noqa: S608
+            began = connection.exec_driver_sql(f'SELECT min("{_BEGAN[name]}") FROM {name}').scalar_one()  # noqa: S608
             oldest = None if began is None else datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=began)
         yield TableInfo(name, rows, oldest, _sealed_by(connection, name) if name in sealed_tables() else {})
 
 
 def _sealed_by(connection: Connection, table: str) -> dict[str, int]:
     counts: Counter[str] = Counter()
+    value = database_of(connection).as_bytes("private")
     found = connection.exec_driver_sql(
-        f"SELECT substr({VALUE}, 1, {PREFIX_BYTES}), count(*) FROM {table} WHERE private IS NOT NULL GROUP BY 1"  # noqa: S608
+        f"SELECT substr({value}, 1, {PREFIX_BYTES}), count(*) FROM {table} WHERE private IS NOT NULL GROUP BY 1"  # noqa: S608
     )
     for prefix, rows in found:
+        prefix = bytes(prefix)
         counts[prefix[1:].hex() if prefix[:1] == b"\x02" else "none"] += rows
     return dict(counts)
 
@@ -203,9 +192,11 @@ def _silent(done: int, of: int) -> None:
 class Maintenance(Part):
     """`store.sealing`."""
 
-    def __init__(self, transactions: Transactions, sealer: Sealer, secrets: DatabaseSecrets, path: Path) -> None:
+    def __init__(
+        self, transactions: Transactions, sealer: Sealer, secrets: DatabaseSecrets, database: StoreDatabase
+    ) -> None:
         super().__init__(transactions, sealer)
-        self._secrets, self._path = secrets, path
+        self._secrets, self._database = secrets, database
 
     async def rotate(self, progress: Progress = _silent, *, drop_damaged: bool = False) -> Rotated:
         """Seal everything with a new key and forget the old one. Goes on where a change was interrupted.
@@ -214,7 +205,7 @@ class Maintenance(Part):
         `drop_damaged`: rows that no key opens are dropped instead of keeping the old key, and so are those that were
         changed or put in by hand; what is left is taken into a new ledger.
         """
-        with _locked(self._path):
+        with self._database.alone("rotate"):
             _prepare(self._sealer)
             await self._submit(partial(rotation.change_secrets, sealer=self._sealer, secrets=self._secrets))
             sealed, damaged = await self._seal_all(progress)
@@ -240,7 +231,7 @@ class Maintenance(Part):
             damaged: list[StoreFault] = []
             before = sealed
             for table in sealed_tables():
-                after = 0
+                after: Any = FIRST
                 while True:
                     step = partial(rotation.reseal, sealer=self._sealer, table=table, after=after)
                     batch = await self._submit(step, needs_room=False)
@@ -261,22 +252,22 @@ class Maintenance(Part):
             except StoreError as error:
                 if not left:
                     raise StoreError(
-                        f"{self._path}: everything is sealed with the new key, but traces of the old may be left in "
-                        "the file, because another program reads it or the disk is full. The old key is kept: run "
-                        "`netgpt store rotate` again.",
+                        f"{self._database.name}: everything is sealed with the new key, but traces of the old may be "
+                        "left in the file, because another program reads it or the disk is full. The old key is kept: "
+                        "run `netgpt store rotate` again.",
                         code=error.code,
                     ) from None
                 await asyncio.sleep(_SCRUB_PAUSE_S)
 
     async def check(self, progress: Progress = _silent) -> StoreReport:
         """Read the whole file, open every sealed value, hold every row against the ledger. Changes nothing."""
-        faults = await asyncio.to_thread(check_file, self._path)
+        faults = [StoreFault("(file)", "", what) for what in await asyncio.to_thread(self._database.check)]
         faults += await self._read(partial(check_marks, sealer=self._sealer))
         faults += await self._read(partial(check_ledger, sealer=self._sealer))
         of = sum(table.rows for table in (await self.info()).tables if table.name in checked_tables())
         seen = 0
         for table in checked_tables():
-            after: int | None = 0
+            after: Any = FIRST
             while after is not None:
                 step = partial(check_rows, sealer=self._sealer, table=table, after=after)
                 after, rows, found = await self._read(step)
@@ -287,14 +278,14 @@ class Maintenance(Part):
 
     async def info(self) -> StoreInfo:
         """Sizes, rows, ages and keys."""
-        return await self._read(partial(info_of, sealer=self._sealer, path=self._path))
+        return await self._read(partial(info_of, sealer=self._sealer))
 
     async def backup(self, target: Path) -> int:
         """Copy the database as it is at one moment, sealed as it is, while others go on. Returns its size in bytes.
 
         Raises RequestError: the file exists, or cannot be made.
         """
-        return await asyncio.to_thread(_copy, self._path, target)
+        return await asyncio.to_thread(self._database.backup, target)
 
 
 def _drop(connection: Connection, sealer: Sealer) -> int:
@@ -318,43 +309,6 @@ def _prepare(sealer: Sealer) -> None:
             "before the old one with a space between, start NetGPT again with both, and rotate then."
         )
     sealer.reread()
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """One change of keys at a time. Raises StoreError: another one runs."""
-    lock = path.with_name(path.name + "-rotate")
-    try:
-        descriptor = open_own(lock, os.O_RDWR | os.O_CREAT)
-    except OSError as error:
-        raise StoreError(f"{lock}: cannot be used: {why_not(error)}") from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise StoreError(f"{path}: the key is being changed already; wait for it.", code="store_busy") from None
-    finally:
-        os.close(descriptor)
-
-
-def _copy(source: Path, target: Path) -> int:
-    try:
-        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError:
-        raise RequestError(f"{target}: exists already. Name a new file.") from None
-    except OSError as error:
-        raise RequestError(f"{target}: cannot be made: {error.strerror}.") from None
-    try:
-        with (
-            closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True)) as here,
-            closing(sqlite3.connect(target)) as there,
-        ):
-            here.backup(there, pages=1000, sleep=0.0)
-            there.execute("PRAGMA journal_mode=DELETE")  # one file, without a log beside it
-    except (sqlite3.Error, OSError) as error:
-        target.unlink(missing_ok=True)
-        raise store_error(error, target) from None
-    return target.stat().st_size
 
 
 _GONE: Final = (
@@ -442,10 +396,11 @@ def stand_in(token: str) -> str:
 
 def seal_stand_ins(connection: Connection) -> None:
     """At the first opening after a reset: turn stand-ins into tokens, as all people's ids are kept."""
-    query = f"SELECT DISTINCT user FROM exchanges WHERE user LIKE '{_STAND_IN}%'"  # noqa: S608 - our own word
-    for name in connection.exec_driver_sql(query).scalars().all():
+    driver = driver_of(connection)
+    query = """SELECT DISTINCT "user" FROM exchanges WHERE "user" LIKE ?"""
+    for (name,) in driver.execute(query, (f"{_STAND_IN}%",)).fetchall():
         token = tokens_in_use().token(name)
-        connection.exec_driver_sql("UPDATE exchanges SET user = ? WHERE user = ?", (token, name))
+        driver.execute("""UPDATE exchanges SET "user" = ? WHERE "user" = ?""", (token, name))
 
 
 def _count(connection: sqlite3.Connection, table: str) -> int:

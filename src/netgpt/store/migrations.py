@@ -6,10 +6,8 @@ does the same to a database that is there already at the end of `MIGRATIONS`.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, Engine, insert, inspect, literal, select
@@ -17,16 +15,13 @@ from sqlalchemy import Connection, Engine, insert, inspect, literal, select
 from netgpt.errors import StoreError
 from netgpt.store import schema
 from netgpt.store.chain import begin_chain
-from netgpt.store.database import Database, OpenMark, make_private, store_error
 from netgpt.store.encryption import Sealer, place_of
+from netgpt.store.engine import StoreDatabase, database_of
 from netgpt.store.entries import renew
 from netgpt.store.files import expect_none
 from netgpt.store.maintenance import seal_stand_ins
 from netgpt.store.schema import marks
 from netgpt.store.secrets import NAME, DatabaseSecrets, other_key
-from netgpt.store.wal import keep_aside, lost_commits
-
-log = logging.getLogger(__name__)
 
 Migration = Callable[[Connection], None]
 
@@ -84,6 +79,7 @@ def migrate(engine: Engine, steps: Sequence[Migration] = MIGRATIONS) -> list[str
         for step in missing[:1] if is_new else missing:  # the schema has what later steps add
             step(connection)
         names = [step.__name__ for step in missing]
+        database_of(connection).settle(connection)
         for name in names:
             connection.execute(insert(schema.migrations).values(name=name, applied=datetime.now(UTC)))
     return names
@@ -92,63 +88,52 @@ def migrate(engine: Engine, steps: Sequence[Migration] = MIGRATIONS) -> list[str
 def is_current(engine: Engine, steps: Sequence[Migration] = MIGRATIONS) -> bool:
     """Whether there is nothing to migrate. Only reads, so that opening need not wait for another's write."""
     with engine.connect() as connection:
-        return not _missing(connection, steps)
+        return not _missing(connection, steps) and database_of(connection).is_settled(connection)
 
 
 def _missing(connection: Connection, steps: Sequence[Migration]) -> list[Migration]:
     if not inspect(connection).has_table(schema.migrations.name):
         return list(steps)
-    applied, path = set(connection.scalars(select(schema.migrations.c.name))), connection.engine.url.database
+    applied, name = set(connection.scalars(select(schema.migrations.c.name))), _name(connection)
     if steps[0].__name__ not in applied:
         raise StoreError(
-            f"{path}: the database was made before the first release, and this version does not read it. Move it away, "
+            f"{name}: the database was made before the first release, and this version does not read it. Move it away, "
             "or set NETGPT_HOME to another folder, and a new one is made; the version that made it still reads it.",
             code="store_too_old",
         )
     if newer := applied - {step.__name__ for step in steps}:
         raise StoreError(
-            f"{path}: the database was made by a newer NetGPT (it has {', '.join(sorted(newer))}). Install that "
+            f"{name}: the database was made by a newer NetGPT (it has {', '.join(sorted(newer))}). Install that "
             "version, or set NETGPT_HOME to another folder.",
             code="store_too_new",
         )
     return [step for step in steps if step.__name__ not in applied]
 
 
+def _name(connection: Connection) -> str:
+    return database_of(connection).name
+
+
 _PROOF: Final = "sealed-with"
 _PROOF_PLACE: Final = place_of("marks", _PROOF)
 
 
-def open_database(database: Database, sealer: Sealer, secrets: DatabaseSecrets, *, after_reset: bool) -> OpenMark:
-    """Prepare the file for use and return the mark that says it is open. Raises StoreError."""
-    make_private(database.path)
-    mark = OpenMark(database.path)
+def open_database(
+    database: StoreDatabase, sealer: Sealer, secrets: DatabaseSecrets, *, after_reset: bool = False
+) -> None:
+    """Prepare the database for use. Raises StoreError."""
     try:
-        if mark.take():
-            database.check()  # left open by a crash or a kill: cheap for a box's database, and then only
-            _look_at_log(database.path.with_name(f"{database.path.name}-wal"))
-        database.use_wal()
+        database.prepare()
         if not is_current(database.reading):
             migrate(database.writing)
         prove_key(database, sealer, secrets, after_reset=after_reset)
-        mark.share()
+        database.opened()
     except Exception as error:  # noqa: BLE001 - mapped to StoreError
-        mark.release()
-        database.forget_connections()
-        raise store_error(error, database.path) from None
-    return mark
+        database.release()
+        raise database.error(error) from None
 
 
-def _look_at_log(path: Path) -> None:
-    """Say when committed writes are lost with a damaged log, which SQLite passes over, and keep a copy of it."""
-    if lost := lost_commits(path):
-        aside = keep_aside(path)
-        log.error(
-            "%s: the log is damaged: the last %d committed writes are lost (a changed byte, or a power cut). A copy "
-            "is kept: %s. `netgpt store check` tells whether the rest is whole", path, lost, aside,
-        )  # fmt: skip
-
-
-def prove_key(database: Database, sealer: Sealer, secrets: DatabaseSecrets, *, after_reset: bool = False) -> None:
+def prove_key(database: StoreDatabase, sealer: Sealer, secrets: DatabaseSecrets, *, after_reset: bool = False) -> None:
     """Open the value that the first use sealed, so that a wrong key is found at the start.
 
     `after_reset`: rows without secrets are what `netgpt store reset-sealed` left. Raises StoreError: another key, or
@@ -161,13 +146,13 @@ def prove_key(database: Database, sealer: Sealer, secrets: DatabaseSecrets, *, a
             proof = _proof(connection)  # again: another process may have been faster
             if proof is None:
                 if not after_reset:
-                    _require_unused(connection, database.path)
+                    _require_unused(connection)
                 _make_own(connection, sealer, secrets)
     try:
         if proof is not None:
             sealer.open(proof, _PROOF_PLACE)
     except StoreError:
-        raise other_key(database.path, sealer) from None
+        raise other_key(database.name, sealer) from None
 
 
 def _proof(connection: Connection) -> bytes | None:
@@ -175,19 +160,19 @@ def _proof(connection: Connection) -> bytes | None:
     found = dict(connection.execute(select(marks.c.name, marks.c.value).where(marks.c.name.in_((_PROOF, NAME)))).all())
     if len(found) == 1:
         gone = NAME if _PROOF in found else _PROOF
-        raise _taken_away(connection.engine.url.database, f'the mark "{gone}" is gone')
+        raise _taken_away(_name(connection), f'the mark "{gone}" is gone')
     return found.get(_PROOF)
 
 
-def _require_unused(connection: Connection, path: Path) -> None:
+def _require_unused(connection: Connection) -> None:
     for table in schema.metadata.sorted_tables:
         if table is not schema.migrations and connection.execute(select(literal(1)).select_from(table)).first():
-            raise _taken_away(path, f"it has rows ({table.name}), and no secrets")
+            raise _taken_away(_name(connection), f"it has rows ({table.name}), and no secrets")
 
 
-def _taken_away(path: object, what: str) -> StoreError:
+def _taken_away(name: str, what: str) -> StoreError:
     return StoreError(
-        f"{path}: the database's own secrets were taken away: {what}. Nothing can tell any more what this box wrote: "
+        f"{name}: the database's own secrets were taken away: {what}. Nothing can tell any more what this box wrote: "
         "put a backup in its place. `netgpt store reset-sealed` starts over with the figures, API keys and places.",
         code="store_damaged",
     )

@@ -9,21 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, update
 
 from netgpt.errors import StoreError
 from netgpt.store.chain import HEAD
 from netgpt.store.encryption import Sealer, place_of
+from netgpt.store.engine import database_of, driver_of
 from netgpt.store.ledger import ledger_in_use
 from netgpt.store.schema import UserId, UserTokens, marks, metadata, tokens_in_use
 from netgpt.store.secrets import NAME, DatabaseSecrets
 from netgpt.store.writer import mark_change
 
-VALUE: Final = "CAST(private AS BLOB)"
-"""A row changed by hand may hold a text: it is read as bytes."""
-_NOT_NEWEST: Final = f"WHERE private IS NOT NULL AND substr({VALUE}, 1, ?) != ?"
+FIRST: Final = object()
+"""Before the first row of a table."""
 _WITHOUT_PERSON: Final = frozenset({"receipts"})
 """Tables whose values are bound to their row alone."""
 
@@ -31,7 +31,7 @@ _WITHOUT_PERSON: Final = frozenset({"receipts"})
 class SealedRow(NamedTuple):
     """One row as it is stored, nothing opened."""
 
-    rowid: int
+    key: Any
     id: str
     tenant: str | None
     token: str | None
@@ -56,16 +56,20 @@ def place_of_row(table: str, row: SealedRow, tokens: UserTokens) -> bytes:
     return place_of(table, row.id, row.tenant or "", tokens.user(row.token) if row.token is not None else "")
 
 
-def rows_of(connection: Connection, table: str, after: int, limit: int, not_prefix: bytes = b"") -> list[SealedRow]:
-    """Rows in the order of the file, past the row number `after`, whose value does not begin with `not_prefix`."""
-    sealed = "private IS NOT NULL" if not_prefix else "TRUE"
-    id = "id" if "id" in metadata.tables[table].c else "rowid"
-    private = VALUE if "private" in metadata.tables[table].c else "NULL"
-    found = connection.exec_driver_sql(
-        f"SELECT rowid, {id}, tenant, CAST(user AS BLOB), {private} FROM {table} WHERE rowid > ? AND {sealed} "  # noqa: S608 - our own names
-        + (f"AND substr({VALUE}, 1, ?) != ? " if not_prefix else "")
-        + "ORDER BY rowid LIMIT ?",
-        (after, len(not_prefix), not_prefix, limit) if not_prefix else (after, limit),
+def rows_of(connection: Connection, table: str, after: Any, limit: int, not_prefix: bytes = b"") -> list[SealedRow]:
+    """Rows in the order of their keys, past the key `after`, whose value does not begin with `not_prefix`."""
+    database, columns = database_of(connection), metadata.tables[table].c
+    key, first = database.row_key(metadata.tables[table])
+    id = "id" if "id" in columns else key
+    private = database.as_bytes("private") if "private" in columns else "NULL"
+    where, values = "TRUE", [first if after is FIRST else after]
+    if not_prefix:
+        where = _not_newest(connection)
+        values += [len(not_prefix), not_prefix]
+    found = driver_of(connection).execute(
+        f"""SELECT {key}, {id}, tenant, {database.text_bytes('"user"')}, {private} FROM {table} """  # noqa: S608 - ours
+        f"WHERE {key} > ? AND {where} ORDER BY 1 LIMIT ?",
+        (*values, limit),
     )
     return [
         SealedRow(row[0], str(row[1]), row[2], None if row[3] is None else row[3].decode("ascii", "replace"), row[4])
@@ -73,11 +77,17 @@ def rows_of(connection: Connection, table: str, after: int, limit: int, not_pref
     ]
 
 
+def _not_newest(connection: Connection) -> str:
+    """SQL for values that the newest key did not seal; it takes the length of its prefix, and the prefix."""
+    return f"private IS NOT NULL AND substr({database_of(connection).as_bytes('private')}, 1, ?) != ?"
+
+
 def marks_sealed(connection: Connection) -> Iterator[tuple[str, bytes]]:
     """The marks that hold something sealed, by name."""
-    for name, value in connection.exec_driver_sql("SELECT name, CAST(value AS BLOB) FROM marks").all():
+    value = database_of(connection).as_bytes("value")
+    for name, sealed in driver_of(connection).execute(f"SELECT name, {value} FROM marks").fetchall():  # noqa: S608
         if name not in ("generation", "ledger"):  # see `ReadCache` and `ledger.py`
-            yield name, value
+            yield name, sealed
 
 
 def opened_mark(sealer: Sealer, name: str, value: bytes) -> bytes:
@@ -94,9 +104,9 @@ BATCH: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class ResealedBatch:
-    """What one step did. `last`: the number of the last row seen, None at the end of the table."""
+    """What one step did. `last`: the key of the last row seen, None at the end of the table."""
 
-    last: int | None
+    last: Any
     sealed: int = 0
     damaged: tuple[str, ...] = field(default=())
     """Ids of rows that no known key opens."""
@@ -124,53 +134,55 @@ def change_secrets(connection: Connection, sealer: Sealer, secrets: DatabaseSecr
 
 
 def _change_tokens(connection: Connection, table: str, old: UserTokens, new: UserTokens) -> None:
-    known = connection.exec_driver_sql(f"SELECT DISTINCT user FROM {table} WHERE user IS NOT NULL")  # noqa: S608
+    driver = driver_of(connection)
+    known = driver.execute(f"""SELECT DISTINCT "user" FROM {table} WHERE "user" IS NOT NULL""")  # noqa: S608 - our names
     changed = []
-    for token in known.scalars().all():
+    for (token,) in known.fetchall():
         try:
             changed.append((token, new.token(old.user(token))))
         except StoreError:
             continue  # changed by hand: `netgpt store check` names it, and nobody can say whose it was
     if not changed:
         return
-    connection.exec_driver_sql("CREATE TEMP TABLE changed_users (old TEXT PRIMARY KEY, new TEXT)")
-    connection.exec_driver_sql("INSERT INTO changed_users VALUES (?, ?)", changed)
-    connection.exec_driver_sql(
-        f"UPDATE {table} SET user = (SELECT new FROM changed_users WHERE old = user) "  # noqa: S608 - our own names
-        "WHERE user IN (SELECT old FROM changed_users)"
+    driver.execute("CREATE TEMP TABLE changed_users (old TEXT PRIMARY KEY, new TEXT)")
+    driver.executemany("INSERT INTO changed_users VALUES (?, ?)", changed)
+    driver.execute(
+        f"""UPDATE {table} SET "user" = (SELECT c.new FROM changed_users c WHERE c.old = "user") """  # noqa: S608 - our own names
+        """WHERE "user" IN (SELECT c.old FROM changed_users c)"""
     )
-    connection.exec_driver_sql("DROP TABLE changed_users")
+    driver.execute("DROP TABLE changed_users")
 
 
-def reseal(connection: Connection, sealer: Sealer, table: str, after: int) -> ResealedBatch:
-    """Seal the next rows of `table` anew, those past row number `after` that need it. One transaction."""
+def reseal(connection: Connection, sealer: Sealer, table: str, after: Any) -> ResealedBatch:
+    """Seal the next rows of `table` anew, those past the key `after` that need it. One transaction."""
     tokens = tokens_in_use()
     rows = rows_of(connection, table, after, BATCH, sealer.newest_prefix)
-    anew: list[tuple[bytes, int]] = []
+    anew: list[tuple[bytes, Any]] = []
     damaged: list[str] = []
     for row in rows:
         try:
             place = place_of_row(table, row, tokens)
-            anew.append((sealer.seal(sealer.open(row.private or b"", place), place), row.rowid))
+            anew.append((sealer.seal(sealer.open(row.private or b"", place), place), row.key))
         except StoreError:
             damaged.append(row.id)
     if anew:
-        connection.exec_driver_sql(f"UPDATE {table} SET private = ? WHERE rowid = ?", anew)  # noqa: S608 - our own names
-    return ResealedBatch(rows[-1].rowid if rows else None, len(anew), tuple(damaged))
+        key, _ = database_of(connection).row_key(metadata.tables[table])
+        driver_of(connection).executemany(f"UPDATE {table} SET private = ? WHERE {key} = ?", anew)  # noqa: S608 - ours
+    return ResealedBatch(rows[-1].key if rows else None, len(anew), tuple(damaged))
 
 
 def left_to_seal(connection: Connection, sealer: Sealer) -> int:
     """How many values the newest key did not seal."""
-    prefix = (len(sealer.newest_prefix), sealer.newest_prefix)
-    queries = (f"SELECT count(*) FROM {table} {_NOT_NEWEST}" for table in sealed_tables())  # noqa: S608 - our own names
-    return sum(connection.exec_driver_sql(query, prefix).scalar_one() for query in queries)
+    prefix, driver, where = sealer.newest_prefix, driver_of(connection), _not_newest(connection)
+    queries = (f"SELECT count(*) FROM {table} WHERE {where}" for table in sealed_tables())  # noqa: S608 - our own names
+    return sum(driver.execute(query, (len(prefix), prefix)).fetchone()[0] for query in queries)
 
 
 def drop_damaged(connection: Connection, sealer: Sealer) -> int:
     """Drop what no known key opens; figures beside it stay. Call it after everything else was sealed anew."""
-    prefix, gone = sealer.newest_prefix, 0
+    prefix, gone, where = sealer.newest_prefix, 0, _not_newest(connection)
     for table in sealed_tables():
         figures_stay = metadata.tables[table].c.private.nullable
         what = f"UPDATE {table} SET private = NULL" if figures_stay else f"DELETE FROM {table}"  # noqa: S608
-        gone += connection.exec_driver_sql(f"{what} {_NOT_NEWEST}", (len(prefix), prefix)).rowcount
+        gone += driver_of(connection).execute(f"{what} WHERE {where}", (len(prefix), prefix)).rowcount
     return gone

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+import orjson
 import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
@@ -98,6 +99,20 @@ def tokens_in_use() -> UserTokens:
     return tokens
 
 
+class BytewiseText(sa.types.UserDefinedType[str]):
+    """PostgreSQL's text, in the order of its bytes, as SQLite has it. (As `Text("C")`, BETWEEN does not compile.)"""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_options: Any) -> str:
+        return 'TEXT COLLATE "C"'
+
+
+PLAIN_TEXT: Final = Text().with_variant(BytewiseText(), "postgresql")
+_NUMBER: Final = BigInteger().with_variant(Integer(), "sqlite")
+"""Eight bytes everywhere; SQLite numbers rows by itself where it reads the word INTEGER."""
+
+
 class UserId(sa.TypeDecorator[str]):
     """A column that holds tokens and gives ids, by the tokens of its thread's transaction (`tokens_in_use`).
 
@@ -106,6 +121,9 @@ class UserId(sa.TypeDecorator[str]):
 
     impl = Text
     cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        return dialect.type_descriptor(PLAIN_TEXT)
 
     def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> Any:
         return None if value is None else tokens_in_use().token(value)
@@ -137,19 +155,40 @@ class UtcTime(sa.TypeDecorator[datetime]):
         return None if value is None else _EPOCH + timedelta(microseconds=value)
 
 
+class JsonText(sa.TypeDecorator[Any]):
+    """JSON kept as text, letter by letter as SQLite keeps it: a row has one proof, whichever engine keeps it."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> str:
+        return orjson.dumps(value).decode()
+
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> Any:
+        return None if value is None else orjson.loads(value)
+
+
+class Bytea(LargeBinary):
+    """Bytes that go to psycopg as they are."""
+
+    def bind_processor(self, dialect: sa.Dialect) -> None:
+        return None
+
+
 metadata = sa.MetaData()
 
+_BYTES: Final = LargeBinary().with_variant(Bytea(), "postgresql")
 _TYPES: Final[dict[str, Any]] = {
     name: kind
     for kind, names in (
         (UserId, "user"),
         (UtcTime, "applied received created expires revoked used said begins ends time kept due seen"),
-        (Integer, "prompt_tokens completion_tokens rating requests number seq size tries erased_by hour times"),
+        (_NUMBER, "prompt_tokens completion_tokens rating requests number seq size tries erased_by hour times"),
         (BigInteger, "tokens"),
         (Float(53), "cost latitude longitude propensity"),
         (Boolean, "estimated partial given chosen"),
-        (JSON, "timings adapters scopes limits tags notice figures"),
-        (LargeBinary, "private value commitment previous tag mac"),
+        (JSON().with_variant(JsonText(), "postgresql"), "timings adapters scopes limits tags notice figures"),
+        (_BYTES, "private value commitment previous tag mac"),
     )
     for name in names.split()
 }
@@ -158,9 +197,9 @@ _TYPES: Final[dict[str, Any]] = {
 
 def _table(name: str, *more: Column[Any], key: str, needed: str = "", optional: str = "", **by: str) -> Table:
     """Columns by name: the primary key, those that every row fills, and others. `by`: an index `{table}_by_{word}`."""
-    columns = [Column(each, _TYPES.get(each, Text), primary_key=True) for each in key.split()]
-    columns += [Column(each, _TYPES.get(each, Text), nullable=False) for each in needed.split()]
-    columns += [Column(each, _TYPES.get(each, Text)) for each in optional.split()]
+    columns = [Column(each, _TYPES.get(each, PLAIN_TEXT), primary_key=True) for each in key.split()]
+    columns += [Column(each, _TYPES.get(each, PLAIN_TEXT), nullable=False) for each in needed.split()]
+    columns += [Column(each, _TYPES.get(each, PLAIN_TEXT)) for each in optional.split()]
     indexes = [sa.Index(f"{name}_by_{word}", *names.split()) for word, names in by.items()]
     return Table(name, metadata, *columns, *more, *indexes)
 
@@ -170,11 +209,11 @@ marks = _table("marks", key="name", needed="value")
 """What the database knows of itself: its secrets, the end of the chain of receipts, the learner's state, ..."""
 exchanges = _table(
     "exchanges",
-    Column("target", Text, nullable=False, server_default=""),
+    Column("target", PLAIN_TEXT, nullable=False, server_default=""),
     Column("partial", Boolean, nullable=False, server_default="0"),
-    Column("id", Text, nullable=False, unique=True),
-    Column("before", Text, nullable=False),
-    Column("mac", LargeBinary, nullable=False),
+    Column("id", PLAIN_TEXT, nullable=False, unique=True),
+    Column("before", PLAIN_TEXT, nullable=False),
+    Column("mac", _BYTES, nullable=False),
     key="seq",
     needed="tenant user received status model route reason prompt_tokens completion_tokens estimated cost timings",
     optional="key_id rating private adapters finished_by question",
@@ -218,7 +257,7 @@ reports = _table(
 """What people say was hidden without need, or was not hidden."""
 keys = _table(
     "keys",
-    Column("hash", Text, nullable=False, unique=True),
+    Column("hash", PLAIN_TEXT, nullable=False, unique=True),
     key="id",
     needed="tenant role name created",
     optional="user expires revoked scopes limits prefer",
@@ -247,8 +286,8 @@ consents = _table(
 """What people said, in order: rows are added, never changed. `third_party` NULL: towards everybody."""
 receipts = _table(
     "receipts",
-    Column("id", Text, nullable=False, unique=True),
-    Column("hash", LargeBinary, nullable=False),
+    Column("id", PLAIN_TEXT, nullable=False, unique=True),
+    Column("hash", _BYTES, nullable=False),
     key="seq",
     needed="kind time destination model size commitment previous tag",
     optional="tenant user exchange private notice erased_by",
@@ -283,9 +322,9 @@ decisions = _table(
 ledger = Table(
     "ledger",
     metadata,
-    Column("name", Text, primary_key=True),
-    Column("id", Text, primary_key=True),
-    Column("mac", LargeBinary, nullable=False),
+    Column("name", PLAIN_TEXT, primary_key=True),
+    Column("id", PLAIN_TEXT, primary_key=True),
+    Column("mac", _BYTES, nullable=False),
     sqlite_with_rowid=False,
 )
 """An entry for each row of the guarded tables: see `ledger.py`."""

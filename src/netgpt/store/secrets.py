@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import base64
 import secrets
-import sqlite3
 import threading
-from pathlib import Path
-from typing import Final, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select
 
@@ -23,13 +22,6 @@ from netgpt.store.ledger import Ledger, LedgerCache, MacKey, use_ledger
 from netgpt.store.schema import UserTokens, marks, use_tokens
 
 NAME: Final = "secrets"
-_MARK: Final = "(SELECT CAST(value AS BLOB) FROM marks WHERE name = '{}')"
-"""As bytes: what a hand wrote may be a text, and no UTF-8."""
-_READ: Final = (
-    f"SELECT {', '.join(map(_MARK.format, ('secrets', 'ledger', 'receipts')))}, e.seq, CAST(e.id AS BLOB) "  # noqa: S608
-    "FROM (SELECT 1) LEFT JOIN exchanges e ON e.seq = (SELECT max(seq) FROM exchanges)"
-)
-"""All that a transaction must know first, in one row."""
 _BYTES: Final = 32
 _CACHED: Final = 4
 """Readers of an older state and writers of a newer one may alternate for a moment."""
@@ -50,23 +42,32 @@ class DatabaseSecrets:
     IMMEDIATE` orders the writes.
     """
 
-    def __init__(self, sealer: Sealer, path: Path) -> None:
-        self._sealer, self._path = sealer, path
+    def __init__(self, sealer: Sealer) -> None:
+        self.name = ""
+        """The database's, for messages."""
+        self._sealer = sealer
         self._known: dict[bytes, tuple[UserTokens, MacKey]] = {}
         self._local = threading.local()
 
-    def load(self, connection: sqlite3.Connection) -> None:
+    def sql(self, as_bytes: Callable[[str], str]) -> str:
+        """All that a transaction must know first, in one row."""
+        mark = "(SELECT {} FROM marks WHERE name = '{}')"
+        found = [mark.format(as_bytes("value"), name) for name in ("secrets", "ledger", "receipts")]
+        return (
+            f"SELECT {', '.join(found)}, e.seq, {as_bytes('e.id')} "  # noqa: S608
+            "FROM (SELECT 1) one LEFT JOIN exchanges e ON e.seq = (SELECT max(seq) FROM exchanges)"
+        )
+
+    def take(self, row: Sequence[Any] | None) -> None:
         """Let this thread's transaction, just begun, use secrets and ledger of the database. Raises StoreError."""
-        try:
-            sealed, ends, chain_end, seq, last = connection.execute(_READ).fetchone()
-        except sqlite3.OperationalError:  # no such table: a new database
-            sealed = None
-        if sealed is None:
+        if row is None or row[0] is None:
             use_tokens(None)
             return use_ledger(None)
+        sealed, ends, chain_end, seq, last = row
+        last = last.decode("utf-8", "replace") if isinstance(last, bytes) else last or ""
         tokens, key = self._known.get(sealed) or self._open_secrets(sealed)
         use_tokens(tokens)
-        use_ledger(Ledger(key, ends, chain_end, (seq or 0, (last or b"").decode("utf-8", "replace")), self._cache()))
+        use_ledger(Ledger(key, ends, chain_end, (seq or 0, last), self._cache()))
 
     def _cache(self) -> LedgerCache:
         """Of this thread: the writer's lasts."""
@@ -118,7 +119,7 @@ class DatabaseSecrets:
         try:
             values = self._sealer.open_json(sealed, "marks", NAME)
         except StoreError:
-            raise other_key(self._path, self._sealer) from None
+            raise other_key(self.name, self._sealer) from None
         return _Secrets(*(base64.b64decode(values.get(name, "")) for name in _Secrets._fields))
 
 
@@ -128,10 +129,10 @@ def chain_secret(connection: Connection, sealer: Sealer) -> bytes | None:
     return None if sealed is None else base64.b64decode(sealer.open_json(sealed, "marks", NAME)["chain"])
 
 
-def other_key(path: Path, sealer: Sealer) -> StoreError:
+def other_key(name: str, sealer: Sealer) -> StoreError:
     """The error for a database that these keys do not open."""
     return StoreError(
-        f"{path}: the database was sealed with another key than {sealer.source}. Put the right key back; a running "
+        f"{name}: the database was sealed with another key than {sealer.source}. Put the right key back; a running "
         f"NetGPT whose key was changed elsewhere must be started again with it. {CANNOT}",
         code="wrong_key",
     )

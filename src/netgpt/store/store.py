@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from sqlalchemy import Connection, insert, select
 
-from netgpt.errors import RequestError, StoreError
+from netgpt.errors import RequestError, SettingsError, StoreError
 from netgpt.files import check_home
 from netgpt.settings import Settings
 from netgpt.store import keys, learning, migrations, queue, readings, reports, rulings, usage
 from netgpt.store.clock import RetentionClock
-from netgpt.store.database import Database, FreeDisk, OpenMark, scrub
+from netgpt.store.database import Database, FreeDisk
 from netgpt.store.encryption import GivenKeys, KeyCommand, KeyFile, KeySource, Sealer
+from netgpt.store.engine import StoreDatabase, scrub
 from netgpt.store.exchanges import Answers, Exchanges
 from netgpt.store.files import VouchedFiles
 from netgpt.store.heads import HeadsNoted
@@ -108,10 +110,10 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
     """
 
     def __init__(
-        self, database: Database, sealer: Sealer, secrets: DatabaseSecrets, mark: OpenMark, disk: FreeDisk
+        self, database: StoreDatabase, sealer: Sealer, secrets: DatabaseSecrets, disk: FreeDisk, home: Path | None
     ) -> None:
-        self.path = database.path
-        self._database, self._mark, self._closed = database, mark, False
+        self.name = database.name
+        self._database, self._closed, self._home = database, False, home
         self._transactions = base = Transactions(database, disk)
         super().__init__(base, sealer)
         self.learning = TrainingExamples(base, sealer)
@@ -119,7 +121,7 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
         self.consents = Consents(base, sealer)
         self.proposals = ProposedFacts(base, sealer)
         self.subject_data = SubjectData(base, sealer)
-        self.sealing = Maintenance(base, sealer, secrets, self.path)
+        self.sealing = Maintenance(base, sealer, secrets, database)
         self.limits = keys.Limits(base, sealer)
         self.answers = Answers(base, sealer)
         self.listing, self.usage = Listing(base, sealer), UsageSums(base, sealer)
@@ -130,7 +132,7 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
         self.exceptions = Exceptions(base, sealer)
         self.vectors = FactVectors(base, sealer)
         self.heads = HeadsNoted(base, sealer)
-        self.files = VouchedFiles(database, sealer)
+        self.files = VouchedFiles(database, sealer, "" if home is None else f"{socket.gethostname()}:{home}")
         self.retention = RetentionClock(base, sealer)
         self.leases = Leases(base, sealer)
         self.shared_limits = SharedLimits(base, sealer)
@@ -139,26 +141,42 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
     @classmethod
     def open(
         cls,
-        path: Path,
+        place: Path | str,
         sealer: Sealer,
         *,
         min_free_bytes: int = 0,
         busy_timeout_s: float = 5.0,
         power_safe: bool = False,
         after_reset: bool = False,
+        home: Path | None = None,
     ) -> Self:
-        """Open the database at `path`, made (0600) if missing and migrated if old. Blocks for some milliseconds.
+        """Open the database in a file, made (0600) if missing, or at `postgresql://...`; migrated if old. Blocks for
+        some milliseconds.
 
         `min_free_bytes`: writes are refused when the disk has less free. `busy_timeout_s`: how long to wait for
         another process's write. `power_safe`: committed rows survive a power cut too. `after_reset`: take over
-        what `reset_sealed` left. Raises StoreError: not writable, locked, damaged, made by a newer version, or sealed
-        with another key.
+        what `reset_sealed` left. `home`: this box's, where others share the database. Raises StoreError: not
+        writable, locked, damaged, made by a newer version, or sealed with another key.
         """
         sealer = sealer.for_one_database()
-        secrets = DatabaseSecrets(sealer, path)
-        database = Database(path, busy_timeout_s, power_safe=power_safe, on_begin=secrets.load)
-        mark = migrations.open_database(database, sealer, secrets, after_reset=after_reset)
-        return cls(database, sealer, secrets, mark, FreeDisk(path, min_free_bytes))
+        secrets = DatabaseSecrets(sealer)
+        database: StoreDatabase
+        if isinstance(place, Path):
+            database = Database(place, busy_timeout_s, power_safe=power_safe, first=secrets)
+            disk = FreeDisk(place, min_free_bytes)
+        else:
+            database = driver_module().PostgresDatabase(place, busy_timeout_s, power_safe=power_safe, first=secrets)
+            disk = FreeDisk(Path(), 0)  # the server's own matter
+        secrets.name = database.name
+        migrations.open_database(database, sealer, secrets, after_reset=after_reset)
+        return cls(database, sealer, secrets, disk, home)
+
+    @property
+    def path(self) -> Path:
+        """The database's file. Raises StoreError: a server keeps it."""
+        if not isinstance(self._database, Database):
+            raise StoreError(f"{self.name}: a server keeps the store, so it has no file here.")
+        return self._database.path
 
     def share(self, folder: Path) -> None:
         """Other processes of this machine answer over this database too; `folder`: of locks. Raises StoreError."""
@@ -170,8 +188,7 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
             return
         self._closed = True
         await self._transactions.close()
-        self._database.forget_connections()
-        self._mark.release()
+        self._database.release()
 
     async def delete_expired(
         self,
@@ -237,7 +254,18 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
         return await self._change(lambda connection: learning.forget(connection, person), after=scrub, needs_room=False)
 
     def __repr__(self) -> str:
-        return f"<Store {self.path}>"
+        return f"<Store {self.name}>"
+
+
+def driver_module() -> Any:
+    """`netgpt.store.postgres`. Raises SettingsError: the extra is not installed."""
+    try:
+        from netgpt.store import postgres
+    except ImportError as error:
+        raise SettingsError(
+            f"store.url names PostgreSQL, whose driver is not installed ({error.name}): pip install 'netgpt[postgres]'"
+        ) from None
+    return postgres
 
 
 def open_store(settings: Settings, *, after_reset: bool = False) -> Store:
@@ -251,9 +279,11 @@ def open_store(settings: Settings, *, after_reset: bool = False) -> Store:
         ) from None
     sealer = Sealer(key_source(settings))
     store = settings.store
+    url = store.url
     return Store.open(
-        settings.database, sealer, min_free_bytes=store.min_free_bytes, power_safe=store.power_safe,
-        after_reset=after_reset,
+        settings.database if url is None else url.get_secret_value(), sealer,
+        min_free_bytes=store.min_free_bytes, power_safe=store.power_safe,
+        after_reset=after_reset, home=None if url is None else settings.home,
     )  # fmt: skip
 
 
@@ -265,6 +295,12 @@ def key_source(settings: Settings) -> KeySource:
     if store.key_command:
         return KeyCommand(store.key_command, store.key_command_timeout_s)
     file = KeyFile(settings.key_file)
-    if not settings.database.exists():  # a lost key is an error: a new one could not open what is there
-        file.make()
+    if not settings.key_file.exists() and not _is_used(settings):
+        file.make()  # else a lost key is an error: a new one could not open what is there
     return file
+
+
+def _is_used(settings: Settings) -> bool:
+    if settings.store.url is None:
+        return settings.database.exists()
+    return bool(driver_module().is_used(settings.store.url.get_secret_value()))

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sqlite3
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, text
 
 from netgpt.errors import NetGPTError, StoreError
-from netgpt.store.database import READERS, Checkpoints, Database, FreeDisk, raw, store_error
+from netgpt.store.database import FreeDisk
 from netgpt.store.encryption import Sealer
-from netgpt.store.entries import enter_changes, watch
+from netgpt.store.engine import READERS, MarkConnection, StoreDatabase, database_of
+from netgpt.store.entries import enter_changes
 from netgpt.store.ledger import ledger_in_use
 
 T = TypeVar("T")
@@ -29,8 +28,6 @@ Operation = Callable[[Connection], T]
 
 
 _MAX_GROUP: Final = 128
-_CHECKPOINT_EVERY: Final = 256
-"""Writes, of about five pages each."""
 ENDS_EVERY_S: Final = 1.0
 """The ends of the ledger follow what the chats write after so long at most."""
 
@@ -65,7 +62,7 @@ class Writer:
     next one starts with a fresh connection, so writing goes on by itself when the fault is gone.
     """
 
-    def __init__(self, database: Database, disk: FreeDisk, *, max_waiting: int = 1024) -> None:
+    def __init__(self, database: StoreDatabase, disk: FreeDisk, *, max_waiting: int = 1024) -> None:
         """`max_waiting`: writes that may queue; more are refused, so that a dead disk does not fill the memory."""
         self.groups = 0
         """How many transactions were tried: with the number of writes, this shows how well they group."""
@@ -74,7 +71,8 @@ class Writer:
         self._lock = threading.Lock()
         self._open = True
         self._connection: Connection | None = None
-        self._checkpoints, self._written = Checkpoints(database.path), 0
+        self._worked = False
+        """Whether a write of the present group has begun."""
         self._behind, self._followed = False, float("-inf")
         """Whether the ledger's ends are behind, and when they were not (`time.monotonic`)."""
         self._thread = threading.Thread(target=self._run, name="netgpt-store-writer", daemon=True)
@@ -97,10 +95,10 @@ class Writer:
         job = _Job(work, after, needs_room, enters_itself)
         with self._lock:
             if not self._open:
-                raise StoreError(f"{self._database.path}: the store is closed.", code="store_closed")
+                raise StoreError(f"{self._database.name}: the store is closed.", code="store_closed")
             if self._jobs.qsize() >= self._max_waiting:
                 raise StoreError(
-                    f"{self._database.path}: {self._max_waiting} writes wait already. The disk is too slow or stuck; "
+                    f"{self._database.name}: {self._max_waiting} writes wait already. The disk is too slow or stuck; "
                     "try again later.",
                     code="store_busy",
                     retry_after=1.0,
@@ -116,25 +114,32 @@ class Writer:
                 self._open = False
                 self._jobs.put(None)
         self._thread.join()
-        self._checkpoints.close()
 
     def _run(self) -> None:
         while group := self._next_group():
             self.groups += 1
             try:
-                self._commit(group)
+                self._commit_or_again(group)
             except Exception as error:  # noqa: BLE001 - the thread must outlive every fault; each caller gets it
                 self._drop_connection()
                 for job in group:
-                    job.error = job.error or store_error(error, self._database.path)
+                    job.error = job.error or self._database.error(error)
             for job in group:
                 with suppress(RuntimeError):  # its loop has ended
                     job.loop.call_soon_threadsafe(job.settle)
-            self._written += len(group)
-            if self._written >= _CHECKPOINT_EVERY:
-                self._written = 0
-                self._checkpoints.due()
+            self._database.wrote(len(group))
         self._drop_connection()
+
+    def _commit_or_again(self, group: list[_Job]) -> None:
+        """A connection that broke while nobody wrote is found by the next BEGIN: nothing was done yet."""
+        self._worked = False
+        try:
+            self._commit(group)
+        except Exception as error:
+            if self._worked or not self._database.is_lost(error):
+                raise
+            self._drop_connection()
+            self._commit(group)
 
     def _next_group(self) -> list[_Job]:
         """Wait for a write, then take all that wait with it. Empty: the end."""
@@ -162,7 +167,7 @@ class Writer:
     def _commit(self, group: list[_Job]) -> None:
         if self._connection is None:
             self._connection = self._database.writing.connect()
-            watch(self._connection)
+            self._database.watch(self._connection)
         connection = self._connection
         if len(group) == 1:
             self._alone(connection, group[0])
@@ -176,7 +181,7 @@ class Writer:
                 try:
                     job.after(connection)
                 except Exception as error:  # noqa: BLE001 - handed to its caller
-                    job.error = store_error(error, self._database.path)
+                    job.error = self._database.error(error)
 
     def _alone(self, connection: Connection, job: _Job) -> None:
         """A group of one needs no savepoint: rolling back its transaction undoes it alone."""
@@ -185,8 +190,8 @@ class Writer:
             self._work(connection, job)
             self._finish(connection)
         except Exception as error:
-            job.error = store_error(error, self._database.path)
-            lost = not raw(connection).in_transaction
+            job.error = self._database.error(error)
+            lost = not self._database.in_transaction(connection)
             transaction.rollback()
             if lost:
                 raise
@@ -194,6 +199,7 @@ class Writer:
         transaction.commit()
 
     def _work(self, connection: Connection, job: _Job) -> None:
+        self._worked = True
         if job.needs_room:
             self._disk.check()
         job.result = job.work(connection)
@@ -209,8 +215,8 @@ class Writer:
             self._work(connection, job)
             connection.exec_driver_sql("RELEASE write")
         except Exception as error:
-            job.error = store_error(error, self._database.path)
-            if not raw(connection).in_transaction:
+            job.error = self._database.error(error)
+            if not self._database.in_transaction(connection):
                 raise  # SQLite itself rolled everything back: nothing of this group is there
             connection.exec_driver_sql("ROLLBACK TO write")
             connection.exec_driver_sql("RELEASE write")
@@ -247,7 +253,7 @@ class Writer:
 class Readers:
     """Run queries on a few threads of their own: neither the event loop nor the writer waits for them."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: StoreDatabase) -> None:
         self._database = database
         self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="netgpt-store-reader")
         self.closed = False
@@ -255,18 +261,23 @@ class Readers:
     async def read(self, query: Callable[[Connection], T]) -> T:
         """What `query` returns, run within a transaction that only reads. Raises StoreError."""
         if self.closed:
-            raise StoreError(f"{self._database.path}: the store is closed.", code="store_closed")
+            raise StoreError(f"{self._database.name}: the store is closed.", code="store_closed")
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._query, query)
 
     def _query(self, query: Callable[[Connection], T]) -> T:
-        try:
-            with self._database.reading.begin() as connection:  # begun before any value is bound: see `UserId`
-                return query(connection)
-        except NetGPTError:
-            raise
-        except Exception as error:  # noqa: BLE001 - mapped to StoreError
-            self._database.reading.dispose()
-            raise store_error(error, self._database.path) from None
+        for last in (False, True):
+            begun = False
+            try:
+                with self._database.reading.begin() as connection:  # begun before any value is bound: see `UserId`
+                    begun = True
+                    return query(connection)
+            except NetGPTError:
+                raise
+            except Exception as error:  # noqa: BLE001 - mapped to StoreError
+                self._database.reading.dispose()
+                if begun or last or not self._database.is_lost(error):  # else it broke while nobody read
+                    raise self._database.error(error) from None
+        raise AssertionError
 
     def close(self) -> None:
         """Take no more queries, and wait for those under way. Blocks."""
@@ -285,27 +296,30 @@ _MARK = text(
     "INSERT INTO marks (name, value) VALUES ('generation', :value) "
     "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
+
 _READ = "SELECT value FROM marks WHERE name = 'generation'"
 
 
 def mark_change(connection: Connection) -> None:
     """Within a write: make all processes forget what they have cached."""
     connection.execute(_MARK, {"value": os.urandom(8)})
+    database_of(connection).announce(connection)
 
 
 class ReadCache:
     """What hardly ever changes and every request needs (keys, profiles), until somebody changes it.
 
     Every write that changes such rows also changes one mark in the database, in the same transaction, and the mark is
-    read before a value is used: microseconds on a connection of its own, where a full read costs a change of threads.
-    So a change by another process counts at the next request. Used on one event loop at a time.
+    read before a value is used: microseconds, where a full read costs a change of threads. So a change by another
+    process counts at the next request (PostgreSQL: within a second). Used on one event loop at a time.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._connection: sqlite3.Connection | None = None
-        self.seen: bytes | None = None
-        """The mark at the last `get`: take it before reading, give it to `put`."""
+    def __init__(self, database: StoreDatabase) -> None:
+        self._database = database
+        self._connection: MarkConnection | None = None
+        self._own = 0
+        self.seen: tuple[bytes, int] | None = None
+        """The mark at the last `get`, and how many changes were made here: take it before reading, give it to `put`."""
         self._fresh_in: asyncio.AbstractEventLoop | None = None
         """The loop in whose present turn the mark was read."""
         self._values: OrderedDict[Hashable, tuple[float, Any]] = OrderedDict()
@@ -315,25 +329,33 @@ class ReadCache:
         loop = asyncio.get_running_loop()
         if self._fresh_in is not loop:
             try:
-                mark = self._mark()
-            except sqlite3.Error:
+                if self._connection is None:
+                    self._connection = self._database.open_mark()
+                row = self._connection.execute(_READ).fetchone()
+            except self._database.faults:
                 self.close()
                 return MISSING
-            if mark != self.seen:
+            mark = row[0] if row else b""
+            if (mark, self._own) != self.seen:
                 self._values.clear()
-                self.seen = mark
+                self.seen = mark, self._own
             # Good for this turn of the loop: a request that comes in after this is answered in a later one.
             self._fresh_in = loop
             loop.call_soon(setattr, self, "_fresh_in", None)
         since, value = self._values.get(key, (0.0, MISSING))
         return MISSING if value is MISSING or time.monotonic() - since > _AGE_S else value
 
-    def put(self, key: Hashable, value: Any, seen: bytes | None) -> None:
+    def put(self, key: Hashable, value: Any, seen: tuple[bytes, int] | None) -> None:
         """Keep what was read while the mark was `seen`, unless it has changed since."""
-        if seen == self.seen:
+        if seen is not None and seen == self.seen:
             self._values[key] = (time.monotonic(), value)
             while len(self._values) > _ENTRIES:
                 self._values.popitem(last=False)
+
+    def changed(self) -> None:
+        """A change was committed here: it counts at once, whenever the mark is seen to have changed."""
+        self._own += 1
+        self._fresh_in = None
 
     def close(self) -> None:
         """Forget everything and close the connection; the next `get` opens it again."""
@@ -343,20 +365,13 @@ class ReadCache:
             self._connection.close()
             self._connection = None
 
-    def _mark(self) -> bytes:
-        if self._connection is None:
-            # No waiting: this runs on the event loop.
-            self._connection = sqlite3.connect(self._path, timeout=0, check_same_thread=False, isolation_level=None)
-            self._connection.execute("PRAGMA query_only=ON")
-        row = self._connection.execute(_READ).fetchone()
-        return row[0] if row else b""
-
 
 class Transactions:
     """What all parts of an open store share."""
 
-    def __init__(self, database: Database, disk: FreeDisk) -> None:
-        self._writer, self._readers, self.cache = Writer(database, disk), Readers(database), ReadCache(database.path)
+    def __init__(self, database: StoreDatabase, disk: FreeDisk) -> None:
+        self._writer, self._readers = Writer(database, disk), Readers(database)
+        self.cache = ReadCache(database)
         self.submit, self.read = self._writer.submit, self._readers.read
 
     async def change(self, work: Operation[T], *, after: Operation[None] | None = None, needs_room: bool = True) -> T:
@@ -367,7 +382,10 @@ class Transactions:
             mark_change(connection)
             return result
 
-        return await self.submit(changed, after=after, needs_room=needs_room)
+        try:
+            return await self.submit(changed, after=after, needs_room=needs_room)
+        finally:
+            self.cache.changed()
 
     async def cached(self, key: Hashable, query: Operation[T]) -> T:
         """A read of rows that are changed by `change` alone."""

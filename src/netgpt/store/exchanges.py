@@ -14,7 +14,7 @@ from typing import Any, Final
 import orjson
 from sqlalchemy import Connection, Row, and_, select, true, update
 
-from netgpt.errors import NotFound, RequestError
+from netgpt.errors import RequestError
 from netgpt.store.encryption import Sealer, place_of
 from netgpt.store.engine import FastInsert
 from netgpt.store.entries import tampered

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from netgpt.store.database import FastStatement
+from netgpt.store.engine import FastStatement
 from netgpt.store.schema import ExchangeRecord, delete_rows, of_person, rulings, tokens_in_use
 from netgpt.store.writer import Part
 from netgpt.types import Person

@@ -342,7 +342,9 @@ rates = _table(
     key="key_id",
 )
 """What is left of a key's minute, where several processes answer; `at`: seconds since 1970."""
-news = _table("news", Column("known", JSON, nullable=False), key="seq", needed="exchange")
+news = _table(
+    "news", Column("known", JSON().with_variant(JsonText(), "postgresql"), nullable=False), key="seq", needed="exchange"
+)
 """What came of decisions, until the one process that learns has read it: figures that the exchange tells, too."""
 
 

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from cryptography.hazmat.primitives.padding import PKCS7
-from sqlalchemy import JSON, BigInteger, Boolean, Column, ColumnElement, Float, Integer, LargeBinary, Table, Text, and_
+from sqlalchemy import BigInteger, Boolean, Column, ColumnElement, Float, Integer, LargeBinary, Table, Text, and_
 
 from netgpt.errors import StoreError
 from netgpt.types import Person, Role, Usage
@@ -167,6 +167,9 @@ class JsonText(sa.TypeDecorator[Any]):
         return None if value is None else orjson.loads(value)
 
 
+JSON: Final = sa.JSON().with_variant(JsonText(), "postgresql")
+
+
 class Bytea(LargeBinary):
     """Bytes that go to psycopg as they are."""
 
@@ -186,7 +189,7 @@ _TYPES: Final[dict[str, Any]] = {
         (BigInteger, "tokens"),
         (Float(53), "cost latitude longitude propensity"),
         (Boolean, "estimated partial given chosen"),
-        (JSON().with_variant(JsonText(), "postgresql"), "timings adapters scopes limits tags notice"),
+        (JSON, "timings adapters scopes limits tags notice"),
         (_BYTES, "private value commitment previous tag mac"),
     )
     for name in names.split()

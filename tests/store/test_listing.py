@@ -94,6 +94,7 @@ async def test_a_page_goes_on_from_ones_own_rows_alone(store: Store, make_row: A
         await store.listing.page(None, "other", before="ex_000001")
 
 
+@pytest.mark.file
 async def test_pages_and_filters_follow_an_index(store: Store, make_row: Any) -> None:
     """What SQLite says it will do: no table is read whole, and nothing is sorted."""
     rows = await filled(store, make_row, 40)

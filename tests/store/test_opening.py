@@ -39,7 +39,7 @@ async def test_nothing_of_the_forgotten_is_left_in_the_files(store: Store, files
     await store.add_key(KeyRow("key_1", "h", ADA.tenant, Role.USER, ADA.user, f"{ADA.user}'s", datetime.now(UTC)))
     assert b"ada-lovelace-1815" in b"".join(files().values())
     counts = await store.forget(ADA)
-    learnt = {"examples": 3, "consents": 1, "waiting": 0, "decisions": 0, "proposals": 0}
+    learnt = {"examples": 3, "consents": 1, "waiting": 0, "decisions": 0, "proposals": 0, "readings": 0, "reports": 0}
     assert counts == {"exchanges": 80, "maps": 80, "facts": 80, "profiles": 1, "keys": 1, "receipts": 0, **learnt}
     for name, content in files().items():  # while the store is still open
         assert b"ada-lovelace" not in content, name

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from cryptography.hazmat.primitives.padding import PKCS7
-from sqlalchemy import JSON, BigInteger, Boolean, Column, ColumnElement, Float, Integer, LargeBinary, Table, Text, and_
+from sqlalchemy import BigInteger, Boolean, Column, ColumnElement, Float, Integer, LargeBinary, Table, Text, and_
 
 from netgpt.errors import StoreError
 from netgpt.types import Person, Role, Usage
@@ -168,6 +168,9 @@ class JsonText(sa.TypeDecorator[Any]):
         return None if value is None else orjson.loads(value)
 
 
+JSON: Final = sa.JSON().with_variant(JsonText(), "postgresql")
+
+
 class Bytea(LargeBinary):
     """Bytes that go to psycopg as they are."""
 
@@ -187,7 +190,7 @@ _TYPES: Final[dict[str, Any]] = {
         (BigInteger, "tokens"),
         (Float(53), "cost latitude longitude propensity"),
         (Boolean, "estimated partial given chosen"),
-        (JSON().with_variant(JsonText(), "postgresql"), "timings adapters scopes limits tags notice figures"),
+        (JSON, "timings adapters scopes limits tags notice figures"),
         (_BYTES, "private value commitment previous tag mac"),
     )
     for name in names.split()
@@ -342,9 +345,7 @@ rates = _table(
     key="key_id",
 )
 """What is left of a key's minute, where several processes answer; `at`: seconds since 1970."""
-news = _table(
-    "news", Column("known", JSON().with_variant(JsonText(), "postgresql"), nullable=False), key="seq", needed="exchange"
-)
+news = _table("news", Column("known", JSON, nullable=False), key="seq", needed="exchange")
 """What came of decisions, until the one process that learns has read it: figures that the exchange tells, too."""
 
 

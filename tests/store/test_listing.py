@@ -11,14 +11,14 @@ import pytest
 from sqlalchemy import Connection
 
 from netgpt.errors import NotFound
-from netgpt.store.listing import EVERYTHING, Page, Wanted, plan_of
+from netgpt.store.listing import EVERYTHING, ListFilter, Page, plan_of
 from netgpt.store.receipts import NewReceipt
 from netgpt.store.schema import ExchangeRecord
 from netgpt.store.store import Store
 from netgpt.types import Person
 
 ADA = Person("local", "ada")
-FILTERS = (EVERYTHING, Wanted(status="failed"), Wanted(model="small", route="edge"), Wanted(kind="CARD"))
+FILTERS = (EVERYTHING, ListFilter(status="failed"), ListFilter(model="small", route="edge"), ListFilter(kind="CARD"))
 NOW = datetime(2026, 5, 4, 10, 30, tzinfo=UTC)
 
 
@@ -44,7 +44,7 @@ async def filled(store: Store, make_row: Any, many: int = 300) -> list[ExchangeR
     return sorted(rows, key=lambda row: (row.received, row.id), reverse=True)
 
 
-async def all_pages(store: Store, person: Person | None, wanted: Wanted, limit: int) -> list[ExchangeRecord]:
+async def all_pages(store: Store, person: Person | None, wanted: ListFilter, limit: int) -> list[ExchangeRecord]:
     pages: list[Page] = [await store.listing.page(person, "local", limit, None, wanted)]
     while pages[-1].next:
         pages.append(await store.listing.page(person, "local", limit, pages[-1].next, wanted))
@@ -58,7 +58,7 @@ async def test_every_filter_shows_what_it_says_page_by_page(store: Store, make_r
         "kind": (None, "CARD", "EMAIL"), "words": (None, "100 % of", "HARD_", "nowhere"),
     }  # fmt: skip
     for values in itertools.product(*parts.values()):
-        wanted = Wanted(**dict(zip(parts, values, strict=True)))
+        wanted = ListFilter(**dict(zip(parts, values, strict=True)))
         for person in (None, ADA):
             meant = [row for row in rows if wanted.matches(row) and person in (None, row.person)]
             assert await all_pages(store, person, wanted, 40) == meant, wanted
@@ -69,9 +69,9 @@ async def test_a_rare_match_far_back_is_found_by_going_on(store: Store, make_row
     rows = await filled(store, make_row, 120)
     last = next(row for row in reversed(rows) if row.tenant == "local")
     await store.save_exchange(make_row(received=last.received - timedelta(1), reason="a needle"))
-    first = await store.listing.page(None, "local", 10, None, Wanted(words="needle"))
+    first = await store.listing.page(None, "local", 10, None, ListFilter(words="needle"))
     assert first.rows == [] and first.next is not None
-    assert [row.reason for row in await all_pages(store, None, Wanted(words="needle"), 10)] == ["a needle"]
+    assert [row.reason for row in await all_pages(store, None, ListFilter(words="needle"), 10)] == ["a needle"]
 
 
 async def test_rows_tell_how_many_bytes_left(store: Store, make_row: Any) -> None:

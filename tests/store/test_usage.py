@@ -12,7 +12,7 @@ import pytest
 
 from netgpt.store.encryption import Sealer
 from netgpt.store.store import Store
-from netgpt.store.usage import BATCH, Figures, by_step
+from netgpt.store.usage import BATCH, HourFigures, by_step
 from netgpt.types import Person
 
 ADA, BOB = Person("local", "ada"), Person("local", "bob")
@@ -20,8 +20,8 @@ NOW = datetime(2026, 5, 4, 10, 30, tzinfo=UTC)
 BEGIN = NOW - timedelta(hours=40)
 
 
-async def total(store: Store, person: Person | None, tenant: str = "local") -> Figures:
-    whole = Figures()
+async def total(store: Store, person: Person | None, tenant: str = "local") -> HourFigures:
+    whole = HourFigures()
     for figures in (await store.usage.by_hour(person, tenant, BEGIN)).values():
         whole.add(figures)
     return whole
@@ -80,6 +80,6 @@ async def test_two_processes_that_count_at_once_count_each_once(
 
 def test_steps_without_anything_are_told_too() -> None:
     since, hour = datetime(2026, 5, 4, 8, tzinfo=UTC), timedelta(hours=1)
-    steps = by_step({since + hour: Figures(requests=2)}, since, since + 3 * hour, hour)
+    steps = by_step({since + hour: HourFigures(requests=2)}, since, since + 3 * hour, hour)
     assert [figures.requests for _, figures in steps] == [0, 2, 0, 0]
     assert steps[0][1].as_dict()["p50_ms"] is None

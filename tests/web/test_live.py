@@ -16,7 +16,7 @@ import pytest_asyncio
 from doors import Door, door, layer
 
 from netgpt.errors import RateLimited
-from netgpt.store.listing import EVERYTHING, Wanted
+from netgpt.store.listing import EVERYTHING, ListFilter
 from netgpt.store.schema import ExchangeRecord
 from netgpt.testing.server import FaultyCloud
 from netgpt.types import Caller, Person, Role
@@ -161,11 +161,11 @@ async def test_who_does_not_read_is_told_to_look_again(box: Door) -> None:
 
 async def test_no_more_look_than_may(box: Door) -> None:
     rows_of_all = LiveRows(box.gateway)
-    viewers = [Viewer(Caller("north", Role.OPERATOR), None, Wanted()) for _ in range(live.MOST_VIEWERS)]
+    viewers = [Viewer(Caller("north", Role.OPERATOR), None, ListFilter()) for _ in range(live.MOST_VIEWERS)]
     for viewer in viewers:
         await rows_of_all.join(viewer)
     with pytest.raises(RateLimited):
-        await rows_of_all.join(Viewer(Caller("north", Role.OPERATOR), None, Wanted()))
+        await rows_of_all.join(Viewer(Caller("north", Role.OPERATOR), None, ListFilter()))
     await rows_of_all.close()
     assert all(viewer.ended for viewer in viewers)
 

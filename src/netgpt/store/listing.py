@@ -21,7 +21,7 @@ from netgpt.store.schema import ExchangeRecord, exchanges, finds, of_person, rec
 from netgpt.store.writer import Part
 from netgpt.types import Person
 
-SCAN: Final = 10_000
+SCAN: Final = 5_000
 """Rows looked at for one page where several filters must be met."""
 _RARE: Final = 2_000
 """Rows counted to see which filter the fewest rows meet."""
@@ -32,7 +32,7 @@ _SHOWN: Final = [column for column in exchanges.c if column.name not in ("privat
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ListFilter:
     """Which exchanges are asked for; None: any."""
 
     status: str | None = None
@@ -59,7 +59,7 @@ class Wanted:
         return {name: exchanges.c[name] == value for name, value in pairs.items() if value is not None}
 
 
-EVERYTHING: Final = Wanted()
+EVERYTHING: Final = ListFilter()
 
 
 class Page(NamedTuple):
@@ -81,7 +81,7 @@ class Listing(Part):
         tenant: str,
         limit: int = 50,
         before: str | None = None,
-        wanted: Wanted = EVERYTHING,
+        wanted: ListFilter = EVERYTHING,
     ) -> Page:
         """Newest first, at most 1,000: one person's; None: all of the tenant. `before`: the id to go on from.
 
@@ -178,7 +178,7 @@ def older(received: Any, id: Any, since: Place | None) -> list[ColumnElement[boo
 
 
 def plan_of(
-    connection: Connection, person: Person | None, tenant: str, wanted: Wanted, since: Place | None
+    connection: Connection, person: Person | None, tenant: str, wanted: ListFilter, since: Place | None
 ) -> tuple[Select[Any], list[Any]]:
     """The rows along one index, and what is still to be asked of them."""
     columns, equal, whose = exchanges.c, wanted.equal(), _whose(person, tenant)

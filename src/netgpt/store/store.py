@@ -54,7 +54,7 @@ from netgpt.store.schema import (
     waiting,
 )
 from netgpt.store.secrets import DatabaseSecrets
-from netgpt.store.usage import Usage
+from netgpt.store.usage import UsageSums
 from netgpt.store.writer import Part, Transactions
 from netgpt.types import Person
 
@@ -120,7 +120,7 @@ class Store(Exchanges, keys.Keys, Profiles, Maps, Places):
         self.sealing = Maintenance(base, sealer, secrets, self.path)
         self.limits = keys.Limits(base, sealer)
         self.answers = Answers(base, sealer)
-        self.listing, self.usage = Listing(base, sealer), Usage(base, sealer)
+        self.listing, self.usage = Listing(base, sealer), UsageSums(base, sealer)
         self.readings, self.reports = Readings(base, sealer), Reports(base, sealer)
         self.rulings = Rulings(base, sealer)
         self.waiting = WaitingQueue(base, sealer)

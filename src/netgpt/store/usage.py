@@ -30,7 +30,7 @@ _COUNTED: Final = [exchanges.c[name] for name in _READ.split(" ")]
 
 
 @dataclass(slots=True)
-class Figures:
+class HourFigures:
     """What became of some requests. `cost` in the owner's money."""
 
     requests: int = 0
@@ -41,22 +41,22 @@ class Figures:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost: float = 0.0
-    hidden: Counter[str] = field(default_factory=Counter)
+    hidden: dict[str, int] = field(default_factory=dict)
     """Values hidden in what left, by kind."""
-    ms: Counter[str] = field(default_factory=Counter)
+    ms: dict[str, int] = field(default_factory=dict)
     """Whole answers, by how long they took: see `_step_of`."""
 
-    def add(self, other: Figures, times: int = 1) -> None:
+    def add(self, other: HourFigures, times: int = 1) -> None:
         """Count these, too; `times=-1`: no longer."""
         for name in _NUMBERS:
             setattr(self, name, max(0, getattr(self, name) + times * getattr(other, name)))
         for mine, theirs in ((self.hidden, other.hidden), (self.ms, other.ms)):
-            for key, count in theirs.items():
-                mine[key] = max(0, mine[key] + times * count)
+            for key, count in theirs.items():  # some ten thousand for a picture of a month
+                mine[key] = mine.get(key, 0) + times * count
 
     def took_ms(self, share: float) -> float | None:
         """The time within which this share of the whole answers was there, in milliseconds; None: there was none."""
-        left = share * self.ms.total()
+        left = share * sum(self.ms.values())
         for step in sorted(map(int, self.ms)):
             left -= self.ms[str(step)]
             if left <= 0 < self.ms[str(step)]:
@@ -65,20 +65,20 @@ class Figures:
 
     def kept(self) -> dict[str, Any]:
         numbers = {name: value for name in _NUMBERS if (value := getattr(self, name))}
-        return numbers | {"hidden": dict(+self.hidden), "ms": dict(+self.ms)}
+        return numbers | {"hidden": _above_zero(self.hidden), "ms": _above_zero(self.ms)}
 
     @classmethod
-    def of_kept(cls, kept: Mapping[str, Any]) -> Figures:
+    def of_kept(cls, kept: Mapping[str, Any]) -> HourFigures:
         numbers = {name: kept.get(name, 0) for name in _NUMBERS}
-        return cls(**numbers, hidden=Counter(kept.get("hidden", {})), ms=Counter(kept.get("ms", {})))
+        return cls(**numbers, hidden=kept.get("hidden", {}), ms=kept.get("ms", {}))
 
     def as_dict(self) -> dict[str, Any]:
         """As the API tells it."""
         numbers = {name: getattr(self, name) for name in _NUMBERS}
-        return numbers | {"hidden": dict(+self.hidden), "p50_ms": self.took_ms(0.5), "p95_ms": self.took_ms(0.95)}
+        return numbers | {"hidden": _above_zero(self.hidden), "p50_ms": self.took_ms(0.5), "p95_ms": self.took_ms(0.95)}
 
 
-class Usage(Part):
+class UsageSums(Part):
     """`store.usage`."""
 
     async def count(self, most: int = 1 << 62) -> bool:
@@ -88,7 +88,7 @@ class Usage(Part):
                 return True
         return False
 
-    async def by_hour(self, person: Person | None, tenant: str, since: datetime) -> dict[datetime, Figures]:
+    async def by_hour(self, person: Person | None, tenant: str, since: datetime) -> dict[datetime, HourFigures]:
         """The hours since then in which there was anything: one person's; None: of all of the tenant."""
         first = _hour_of(since)
         if person is None:
@@ -97,11 +97,15 @@ class Usage(Part):
         else:
             query = select(hours.c.hour, hours.c.figures).where(of_person(hours, person), hours.c.hour >= first)
 
-        def read(connection: Connection) -> dict[datetime, Figures]:
+        def read(connection: Connection) -> dict[datetime, HourFigures]:
             rows = connection.execute(query).all()
-            return {datetime.fromtimestamp(row.hour * 3600, UTC): Figures.of_kept(row.figures) for row in rows}
+            return {datetime.fromtimestamp(row.hour * 3600, UTC): HourFigures.of_kept(row.figures) for row in rows}
 
         return await self._read(read)
+
+
+def _above_zero(counts: Mapping[str, int]) -> dict[str, int]:
+    return {key: count for key, count in counts.items() if count > 0}
 
 
 def _hour_of(moment: datetime) -> int:
@@ -124,8 +128,8 @@ def _count(connection: Connection) -> int:
     found = select(finds.c.exchange, finds.c.kind, finds.c.times).where(finds.c.exchange.in_([row.id for row in rows]))
     for exchange, kind, times in connection.execute(found):
         hidden[exchange][kind] += times
-    of_people: dict[tuple[str, str, int], Figures] = defaultdict(Figures)
-    of_tenants: dict[tuple[str, int], Figures] = defaultdict(Figures)
+    of_people: dict[tuple[str, str, int], HourFigures] = defaultdict(HourFigures)
+    of_tenants: dict[tuple[str, int], HourFigures] = defaultdict(HourFigures)
     for row in rows:
         if row.status != "dry_run":
             figures, hour = _of_row(row, hidden.get(row.id)), _hour_of(row.received)
@@ -140,9 +144,9 @@ def _count(connection: Connection) -> int:
     return len(rows)
 
 
-def _of_row(row: Any, hidden: Counter[str] | None) -> Figures:
+def _of_row(row: Any, hidden: Counter[str] | None) -> HourFigures:
     took = (row.timings or {}).get("total")
-    return Figures(
+    return HourFigures(
         requests=1,
         edge=int(row.route == "edge"),
         elsewhere=int(row.route == "cloud"),
@@ -150,13 +154,13 @@ def _of_row(row: Any, hidden: Counter[str] | None) -> Figures:
         prompt_tokens=row.prompt_tokens,
         completion_tokens=row.completion_tokens,
         cost=row.cost,
-        hidden=hidden or Counter(),
-        ms=Counter([_step_of(took)]) if row.status == "complete" and isinstance(took, int | float) else Counter(),
+        hidden=dict(hidden or {}),
+        ms={_step_of(took): 1} if row.status == "complete" and isinstance(took, int | float) else {},
     )
 
 
 def _add(
-    connection: Connection, table: Table, names: tuple[str, ...], new: Mapping[Any, Figures], times: int = 1
+    connection: Connection, table: Table, names: tuple[str, ...], new: Mapping[Any, HourFigures], times: int = 1
 ) -> None:
     """Add figures to the rows with these keys: one read and two writes, however many there are."""
     if not new:
@@ -167,7 +171,7 @@ def _add(
     fresh: list[dict[str, Any]] = []
     changed: list[dict[str, Any]] = []
     for key, figures in new.items():
-        whole = Figures.of_kept(known.get(key, {}))
+        whole = HourFigures.of_kept(known.get(key, {}))
         whole.add(figures, times)
         if key in known:
             changed.append(
@@ -186,7 +190,7 @@ def _add(
 def forget_hours(connection: Connection, person: Person) -> None:
     """Take a person's requests out of all sums."""
     rows = connection.execute(select(hours.c.hour, hours.c.figures).where(of_person(hours, person))).all()
-    theirs = {(person.tenant, row.hour): Figures.of_kept(row.figures) for row in rows}
+    theirs = {(person.tenant, row.hour): HourFigures.of_kept(row.figures) for row in rows}
     _add(connection, tenant_hours, ("tenant", "hour"), theirs, -1)
     delete_rows(connection, hours, of_person(hours, person))
     delete_rows(connection, finds, of_person(finds, person))
@@ -200,10 +204,10 @@ def expire(connection: Connection, before: datetime) -> None:
 
 
 def by_step(
-    found: Mapping[datetime, Figures], since: datetime, until: datetime, step: timedelta
-) -> list[tuple[datetime, Figures]]:
+    found: Mapping[datetime, HourFigures], since: datetime, until: datetime, step: timedelta
+) -> list[tuple[datetime, HourFigures]]:
     """(beginning, figures) of each step from `since`, the empty ones too, up to the one that begins at `until`."""
-    steps = [Figures() for _ in range((until - since) // step + 1)]
+    steps = [HourFigures() for _ in range((until - since) // step + 1)]
     for hour, figures in found.items():
         if 0 <= (at := (hour - since) // step) < len(steps):
             steps[at].add(figures)

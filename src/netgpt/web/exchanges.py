@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from netgpt.app.heads import head_faults
 from netgpt.errors import RequestError
 from netgpt.store.chain import Head
-from netgpt.store.listing import Wanted
+from netgpt.store.listing import ListFilter
 from netgpt.store.queue import WaitingRow
 from netgpt.store.receipts import ReceiptRow
 from netgpt.store.schema import ExchangeRecord
@@ -42,12 +42,12 @@ def wanted(
     model: Word = None,
     hidden: Annotated[str | None, Query(max_length=64, description="A kind that was hidden: EMAIL, ...")] = None,
     words: Annotated[str | None, Query(max_length=128, description="Words of the reason.")] = None,
-) -> Wanted:
+) -> ListFilter:
     """What a list is filtered by; what is left out, or empty, is any."""
-    return Wanted(status or None, route or None, model or None, hidden or None, words or None)
+    return ListFilter(status or None, route or None, model or None, hidden or None, words or None)
 
 
-Filters = Annotated[Wanted, Depends(wanted)]
+Filters = Annotated[ListFilter, Depends(wanted)]
 
 
 @router.get("/v1/exchanges", tags=["exchanges"])

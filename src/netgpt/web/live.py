@@ -19,7 +19,7 @@ from netgpt.app.gateway import Gateway
 from netgpt.dialects import event
 from netgpt.errors import NetGPTError, RateLimited, StoreError
 from netgpt.exchange import Exchange
-from netgpt.store.listing import Wanted
+from netgpt.store.listing import ListFilter
 from netgpt.store.schema import ExchangeRecord
 from netgpt.types import Caller, Person
 from netgpt.web.auth import PLACE
@@ -47,7 +47,7 @@ AGAIN: Final = event({}, "again")
 OPENED: Final = b"retry: 2000\n" + event({}, "open")
 
 
-class Told:
+class ToldRow:
     """One row as it is told, spelled once for all who see the same of it."""
 
     def __init__(self, seq: int, row: ExchangeRecord) -> None:
@@ -65,7 +65,7 @@ class Told:
 class Viewer:
     """Who looks, at what, and what waits to be sent: bounded."""
 
-    def __init__(self, caller: Caller, person: Person | None, wanted: Wanted, *, asked: bool = False) -> None:
+    def __init__(self, caller: Caller, person: Person | None, wanted: ListFilter, *, asked: bool = False) -> None:
         self.shows_asked = asked and person is not None and sees_texts(caller) and is_own(caller, person)
         self.tenant, self.person, self.wanted, self.names_people = (
             caller.tenant, person, wanted, names_people(caller),
@@ -76,12 +76,12 @@ class Viewer:
         self.ended = False
         self.news = asyncio.Event()
 
-    def sees(self, told: Told) -> bool:
+    def sees(self, told: ToldRow) -> bool:
         row = told.row
         mine = row.person == self.person if self.person is not None else row.tenant == self.tenant
         return mine and told.seq > self.since and self.wanted.matches(row)
 
-    def told(self, rows: Sequence[Told]) -> bytes:
+    def told(self, rows: Sequence[ToldRow]) -> bytes:
         """Those of the rows that it sees."""
         return b"".join(each.spelled(self.names_people, self.shows_asked) for each in rows if self.sees(each))
 
@@ -154,7 +154,7 @@ class LiveRows:
     async def _look(self) -> None:
         self.looks += 1
         while found := await self.gateway.store.listing.after(self.seen, ROWS):
-            rows = [Told(*each) for each in found]
+            rows = [ToldRow(*each) for each in found]
             await self._read_asked(rows, tuple(self.viewers))
             self.seen = found[-1][0]  # with what follows in one turn: who joins is told of no row twice
             for viewer in list(self.viewers):
@@ -162,7 +162,7 @@ class LiveRows:
             if len(found) < ROWS:
                 return
 
-    async def _read_asked(self, rows: Sequence[Told], viewers: Iterable[Viewer]) -> None:
+    async def _read_asked(self, rows: Sequence[ToldRow], viewers: Iterable[Viewer]) -> None:
         """Read what was asked in the rows of the people among the viewers who want to see their own."""
         people = {viewer.person for viewer in viewers if viewer.shows_asked}
         for person in people:
@@ -176,7 +176,7 @@ class LiveRows:
         if until - viewer.since > MOST_BEHIND:
             return AGAIN
         found = await self.gateway.store.listing.after(viewer.since, MOST_BEHIND)
-        rows = [Told(*each) for each in found if each[0] <= until]
+        rows = [ToldRow(*each) for each in found if each[0] <= until]
         await self._read_asked(rows, (viewer,))
         return viewer.told(rows)
 

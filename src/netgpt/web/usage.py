@@ -1,5 +1,8 @@
-"""/v1/usage: what became of requests by hour or day, for pictures. Each person sees their own; operators see all of
-their tenant. Figures alone: no word and no id of anybody's."""
+"""/v1/usage: what became of requests by hour or day, for pictures.
+
+Each person sees their own; operators see all of their tenant. Figures alone: no word and no id of anybody's. They are
+kept as sums (`store/usage.py`), so that a month costs no more than a look at some hundred rows.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Request
 
-from netgpt.store.usage import Figures, by_step
+from netgpt.store.usage import HourFigures, by_step
 from netgpt.web.rights import listed
 
 router = APIRouter()
@@ -38,8 +41,8 @@ async def usage(
     until = _begin(datetime.now(UTC), by)
     since = until - ((last or USUAL[by]) - 1) * step
     found = await gateway.store.usage.by_hour(person, caller.tenant, since)
-    whole = Figures()
-    for figures in found.values():
+    steps, whole = by_step(found, since, until, step), HourFigures()
+    for _, figures in steps:
         whole.add(figures)
     return {
         "object": "netgpt.usage",
@@ -48,9 +51,7 @@ async def usage(
         "to": (until + step).isoformat(),
         "complete": complete,
         "total": whole.as_dict(),
-        "data": [
-            {"from": begin.isoformat()} | figures.as_dict() for begin, figures in by_step(found, since, until, step)
-        ],
+        "data": [{"from": begin.isoformat()} | figures.as_dict() for begin, figures in steps],
     }
 
 

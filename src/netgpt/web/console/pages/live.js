@@ -5,7 +5,7 @@ import { byHour } from "../charts.js";
 import { fill, h, ms, table, tell, when } from "../dom.js";
 import { listen } from "../stream.js";
 
-const PAGE = 50, MOST = 400, PICTURE_MS = 30_000;
+const PAGE = 50, MOST = 400, PICTURE_MS = 30_000, LOOKS = 20;
 const STATES = ["complete", "failed", "cancelled", "dry_run"], ROUTES = [["edge", "on the box"], ["cloud", "elsewhere"], ["none", "nowhere"]];
 
 export async function page({ signal }) {
@@ -28,14 +28,18 @@ export async function page({ signal }) {
     news.textContent = `${more} new: show`;
     if (held && more > 0) return;  // nothing moves under the reader's hands
     drawn = rows.length;
-    fill(place, listed(rows, next ? "None among the newest. Older ones are not looked at yet." : "None."));
+    fill(place, listed(rows, next ? "None among the newer ones. Older ones were not looked at yet." : "None."));
     older.hidden = !next;
   };
   const soon = () => { timer ||= setTimeout(draw, 250); };
   const load = async (before = "") => {
-    const found = await call(path("", `&limit=${PAGE}${before && `&before=${before}`}`), { signal });
-    add(found.data);
-    next = found.next;
+    let wanted = rows.length + 1;
+    for (let looks = 0; looks < LOOKS && rows.length < wanted; looks += 1) {  // where hardly any fit, the box looks on
+      const mine = stop.signal, found = await call(path("", `&limit=${PAGE}${before && `&before=${before}`}`), { signal: mine });
+      add(found.data);
+      before = next = found.next;
+      if (!next) wanted = 0;
+    }
     draw(true);
   };
   const begin = async () => {

@@ -18,7 +18,6 @@ const PAGES = {
   adapters: ["Adapters", BOX, "GET /v1/adapters"],
   doctor: ["Doctor", BOX, "GET /v1/doctor"],
   logs: ["Logs", BOX, "GET /v1/logs"],
-  keys: ["Keys", WHO, "GET /v1/keys"],
   settings: ["Settings", WHO, "GET /v1/settings"],
   keys: ["Keys", WHO, "GET /v1/keys"],
 };

@@ -10,13 +10,15 @@ import tomllib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import httpx
 from doors import Door
+from pydantic import TypeAdapter
 
 from netgpt.app.gateway import open_gateway
-from netgpt.settings import load_settings
+from netgpt.app.settings_rows import _form, settings_of
+from netgpt.settings import Settings, load_settings
 from netgpt.types import Role
 
 FILE: Final = """\
@@ -367,3 +369,13 @@ async def test_every_layout_is_edited_without_harm_or_not_at_all(tmp_path: Path)
             assert (found.routing.prefer, found.routing.weights.cost, found.waiting.keep_days) == ("cheap", 4, 2)
             for kept in ("# why", "8001"):
                 assert (kept in after) == (kept in (text or "")), layout
+
+
+def test_what_a_setting_takes_is_told_for_every_sort_of_type() -> None:
+    """Also for sorts that no setting has yet."""
+    both = TypeAdapter(bool | Literal["sometimes"]).json_schema()
+    assert _form(both, {}) == {"enum": [True, False, "sometimes"]}
+    assert _form(TypeAdapter(int | str | None).json_schema(), {}) == {"type": "any", "nullable": True}
+    assert _form(TypeAdapter(Literal["one"]).json_schema(), {}) == {"type": "string", "enum": ["one"]}
+    found = {each.name: each.form for each in settings_of(Settings())}
+    assert all("type" in form or "enum" in form for form in found.values()), found

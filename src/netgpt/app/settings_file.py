@@ -188,13 +188,15 @@ def _odd(setting: Setting, value: Any, known: Settings) -> str | None:
     """What is wrong with a value before the file is asked: it is of another type, or no text that people write."""
     form = setting.form
     allowed = form.get("enum")
-    if allowed is not None and value not in allowed:
-        return f"must be one of {', '.join(map(str, allowed))}"
+    if allowed is not None:
+        fits = any(value == each and isinstance(value, type(each)) for each in allowed)
+        return None if fits else f"must be one of {', '.join(map(str, allowed))}"
     kind = form.get("type", "string")
     types: Mapping[str, tuple[type, ...]] = {
-        "boolean": (bool,), "integer": (int,), "number": (int, float), "array": (list,), "object": (dict,)
+        "boolean": (bool,), "integer": (int,), "number": (int, float), "array": (list,), "object": (dict,),
+        "any": (bool, int, float, str),
     }  # fmt: skip
-    if not isinstance(value, types.get(kind, (str,))) or (isinstance(value, bool) and kind != "boolean"):
+    if not isinstance(value, types.get(kind, (str,))) or (isinstance(value, bool) and kind not in ("boolean", "any")):
         return f"must be {_NAMES.get(kind, 'a text')}"
     if isinstance(value, int | float) and (abs(value) > _LARGEST or not math.isfinite(value)):
         return "is no number that a setting can have"

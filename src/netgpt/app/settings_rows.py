@@ -127,13 +127,26 @@ def _form(schema: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]
     found = dict(schema)
     if "$ref" in found:
         found |= known[found.pop("$ref").rpartition("/")[2]]
+    if "const" in found:
+        found["enum"] = [found.pop("const")]
     if "anyOf" in found:
-        (inner,) = [each for each in found.pop("anyOf") if each.get("type") != "null"]
-        found |= _form(inner, known) | {"nullable": True}
+        given = found.pop("anyOf")
+        inner = [_form(each, known) for each in given if each.get("type") != "null"]
+        found |= (inner[0] if len(inner) == 1 else _either(inner)) | (
+            {"nullable": True} if len(inner) < len(given) else {}
+        )
     for part in ("items", "additionalProperties"):
         if isinstance(found.get(part), dict):
             found[part] = _form(found[part], known)
     return {name: value for name, value in found.items() if name in _SHOWN}
+
+
+def _either(forms: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What takes one of several: their choices where each is a choice, else anything that they share a word for."""
+    choices = [each.get("enum") or ([True, False] if each.get("type") == "boolean" else None) for each in forms]
+    if all(choices):
+        return {"enum": [value for each in choices if each for value in each]}
+    return {"type": "any"}
 
 
 _SHOWN: Final = (

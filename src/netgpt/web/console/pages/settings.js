@@ -112,8 +112,8 @@ function form(row, keep) {
 function input(row) {
   const { type = "string", enum: choices } = row.form, value = row.hidden ? null : row.value;
   if (choices || type === "boolean") {
-    const field = h("select", {}, (choices ?? [true, false]).map((each) => h("option", { value: String(each), selected: each === value }, String(each))));
-    return [field, () => (type === "boolean" ? field.value === "true" : field.value)];
+    const all = choices ?? [true, false], field = h("select", {}, all.map((each) => h("option", { value: String(each), selected: each === value }, String(each))));
+    return [field, () => all.find((each) => String(each) === field.value)];
   }
   if (type === "array") {
     const field = h("textarea", { rows: 3, placeholder: "one a line" }, (value ?? []).join("\n"));

@@ -12,11 +12,10 @@ import typer
 from netgpt.cli.common import json_option, print_json, print_table, reports_errors, say, with_store
 from netgpt.errors import NotFound, RequestError
 from netgpt.settings.routing import Preset, WhenRefused
-from netgpt.store.keys import new_key
-from netgpt.store.schema import KeyLimits, KeyRow, KeyUse
 from netgpt.types import SCOPES, Role
 
 if TYPE_CHECKING:
+    from netgpt.store.schema import KeyRow, KeyUse
     from netgpt.store.store import Store
 
 
@@ -55,6 +54,9 @@ def create(
     as_json: bool = json_option,
 ) -> None:
     """Make a key and print its secret. The secret is shown once and kept nowhere."""
+    from netgpt.store.keys import new_key
+    from netgpt.store.schema import KeyLimits, KeyRow, KeyUse
+
     now = datetime.now(UTC)
     expires = now + timedelta(days=expires_days) if expires_days is not None else None
     id, secret, hash = new_key()
@@ -115,6 +117,7 @@ def change_limits(
 @reports_errors
 def list_keys(as_json: bool = json_option) -> None:
     """List the keys, revoked and expired ones too, with what each may use and has used. Never shows a secret."""
+    from netgpt.store.schema import KeyUse
 
     async def read(store: Store) -> tuple[list[KeyRow], dict[str, KeyUse]]:
         return await store.keys(), await store.limits.all_use(datetime.now(UTC))

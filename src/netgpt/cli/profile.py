@@ -26,16 +26,16 @@ from netgpt.cli.common import (
     with_store,
 )
 from netgpt.errors import NotFound, RequestError
-from netgpt.store.schema import ConsentRow, KeptExample
+from netgpt.training import PURPOSE
 from netgpt.types import Fact, Label, Person
 
 if TYPE_CHECKING:
     from netgpt.adapters.registry import Registry
+    from netgpt.store.schema import ConsentRow, KeptExample
     from netgpt.store.store import Store
     from netgpt.training.people import Forgotten
 
 
-PURPOSE: Final = "training"
 COMMON_KINDS: Final = (
     "allergy", "budget", "car", "cuisine", "diet", "family", "hobby", "music", "pet", "place", "work",
 )  # fmt: skip

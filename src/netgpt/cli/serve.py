@@ -23,7 +23,7 @@ import typer
 from netgpt.cli.common import read_settings, reports_errors, say
 from netgpt.errors import SettingsError
 from netgpt.files import check_home, open_own, why_not
-from netgpt.settings import Settings
+from netgpt.settings import Settings, misspelt_variables
 
 STARTED_S = 2.0
 """Seconds that a start which is given up may take to end."""
@@ -145,7 +145,7 @@ def _serve(settings: Settings, read: Callable[[], Settings]) -> None:
         say(NOT_FOR_ANSWERS)
     if keeper.most < settings.server.max_concurrency + settings.server.max_waiting:
         say(f"Open files are few here (ulimit -n): {keeper.most} connections at once, fewer than server.max_waiting.")
-    for remark in remarks:
+    for remark in (*remarks, *misspelt_variables(os.environ)):
         say(remark)
     if not has_keys and settings.oidc.issuer is None:
         say("No key exists: programs on this machine need none. `netgpt keys create` makes the first.")

@@ -7,6 +7,7 @@ that fails. `Disclosure` asks what may leave in one request: on each level of th
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import logging
 import re
@@ -347,7 +348,11 @@ def own_text(name_or_path: str) -> tuple[str, str]:
         return _shipped(name_or_path), f"{name_or_path}.cedar"
     path = Path(name_or_path).expanduser().absolute()
     if not path.exists():
-        raise SettingsError(f"{path}: no such policy file. Name a .cedar file, or one of {', '.join(READY_MADE)}.")
+        near = difflib.get_close_matches(name_or_path.casefold(), READY_MADE, 1, 0.7)
+        hint = f'; did you mean "{near[0]}"?' if near else f". There are {', '.join(READY_MADE)}, or name a .cedar file."
+        if path.suffix == ".cedar" or "/" in name_or_path:
+            raise SettingsError(f"{path}: no such policy file{hint}")
+        raise SettingsError(f'no set of rules is called "{name_or_path}"{hint}')
     return read_text(path, SettingsError), str(path)
 
 

@@ -7,9 +7,7 @@ A wrong setting is a `SettingsError` that names the file, the line and what woul
 
 from __future__ import annotations
 
-import difflib
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -20,6 +18,7 @@ from netgpt.errors import SettingsError
 from netgpt.files import parse_toml, read_text
 from netgpt.registry import leave_out
 from netgpt.settings.environment import environment_proxy, read_headers
+from netgpt.settings.faults import SettingNames, explained, line_of
 from netgpt.settings.routing import Insights, Routing, SignalsSection, Upstream, WaitingSettings
 from netgpt.settings.sections import (
     MODEL_FOLDERS,
@@ -166,7 +165,9 @@ def load_settings(file: Path | None = None, environment: dict[str, str] | None =
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        raise SettingsError(_explain(error, path, origins)) from None
+        lines = read_text(path, SettingsError).splitlines() if path else []
+        names = SettingNames(Settings, TABLES)
+        raise SettingsError(explained(error, names, str(path) if path else None, lines, origins)) from None
     for remote in settings.remotes.values():
         remote.found_in(environment_proxy(env, remote.base_url or ""))
     leave_out(settings.plugins.off)
@@ -218,19 +219,17 @@ def misspelt_variables(env: Mapping[str, str]) -> list[str]:
     >>> misspelt_variables({"NETGPT_SERVER_PORT": "8080", "NETGPT_SERVER__PORT": "8080"})
     ['NETGPT_SERVER_PORT: no such setting; did you mean NETGPT_SERVER__PORT?']
     """
-    known = {f"NETGPT_{name.upper()}": name for name in Settings.model_fields}
-    for section, field in Settings.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            known |= {f"NETGPT_{section}__{name}".upper(): name for name in field.annotation.model_fields}
-    found = []
-    for name in sorted(env):
-        if not name.startswith("NETGPT_") or "__" in name or name in OTHER_VARIABLES or name in known or not env[name]:
-            continue  # those with two lines between section and name are read, and refused by their section
-        flat = {each.replace("__", "_"): each for each in known}
-        near = difflib.get_close_matches(name, flat, 1, cutoff=0.8)
-        if near:
-            found.append(f"{name}: no such setting; did you mean {flat[near[0]]}?")
-    return found
+    return list(SettingNames(Settings, TABLES).misspelt(env, OTHER_VARIABLES))
+
+
+def where_is(dotted: str, file: Path | None = None, environment: Mapping[str, str] | None = None) -> str:
+    """Where a setting stands, for messages: its variable, or the file with its line, and the name."""
+    env = dict(os.environ) if environment is None else dict(environment)
+    if env.get(variable := "NETGPT_" + dotted.upper().replace(".", "__")):
+        return variable
+    path = _find_file(file, env)
+    lines = read_text(path, SettingsError).splitlines() if path else []
+    return f"{path}:{line_of(lines, dotted)}: {dotted}" if path else dotted
 
 
 def _merge_other_programs(values: dict[str, Any], env: dict[str, str]) -> None:
@@ -284,61 +283,5 @@ def _merge_upstreams(values: dict[str, Any], given: Any) -> set[str]:
     return written
 
 
-_SHOWN_FAULTS = 20
-
-
-def _explain(error: ValidationError, path: Path | None, from_env: set[str]) -> str:
-    """One line a fault: where it stands, what is wrong, what would be right. Values are not echoed."""
-    lines = []
-    text = read_text(path, SettingsError).splitlines() if path else []
-    faults = error.errors(include_input=False, include_url=False)
-    for fault in faults[:_SHOWN_FAULTS]:
-        # A contradiction between two sections has no place of its own: its text names both.
-        dotted = ".".join(str(part) for part in fault["loc"] if not isinstance(part, int)) or "settings"
-        place = next((part for part in fault["loc"] if isinstance(part, int)), None)
-        if dotted in from_env:
-            where = "NETGPT_" + dotted.upper().replace(".", "__")
-        elif ".".join(map(str, fault["loc"])) in from_env:
-            where = f"the environment (NETGPT_UPSTREAMS__...): {dotted}"
-        else:
-            line = f":{_line_of(text, dotted, place)}" if path and dotted != "settings" else ""
-            where = f"{path}{line}: {dotted}" if path else dotted
-        unknown = fault["type"] == "extra_forbidden"
-        what = f"no such setting{_near(dotted)}" if unknown else fault["msg"].removeprefix("Value error, ")
-        lines.append(f"{where}: {what}")
-    if len(faults) > _SHOWN_FAULTS:
-        lines.append(f"... and {len(faults) - _SHOWN_FAULTS} more")
-    return "\n".join(lines) + "\nSee docs/settings.md for every setting."
-
-
 TABLES: dict[str, Any] = {"upstreams": Upstream, "tools": ToolServer}
 """Settings of which there are several, each a table of its own."""
-
-
-def _near(dotted: str) -> str:
-    section, _, key = dotted.rpartition(".")
-    field = Settings.model_fields.get(section)
-    model: Any = TABLES.get(section) or (field.annotation if field else Settings)
-    close = difflib.get_close_matches(key, model.model_fields, 1, cutoff=0.5)
-    return f'; did you mean "{close[0]}"?' if close else ""
-
-
-def _line_of(text: list[str], dotted: str, place: int | None = None) -> int:
-    """The line of the file that holds this setting; the section's line, or 1, when it cannot be found.
-
-    `place`: which of the tables of an array (`[[upstreams]]`), from 0.
-    """
-    section, _, key = dotted.rpartition(".")
-    if place is not None and not section:
-        section, key = dotted, ""
-    current, found, seen = "", 1, -1
-    for number, line in enumerate(text, 1):
-        if header := re.match(r"\s*\[\[?([^\[\]]+)\]", line):
-            current = header[1].strip()
-            seen += current == section
-            if current == section and place not in (None, seen):
-                current = ""
-            found = number if current == section else found
-        elif current == section and key and re.match(rf"\s*{re.escape(key)}\s*=", line):
-            return number
-    return found

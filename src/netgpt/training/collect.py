@@ -24,13 +24,13 @@ from netgpt.privacy.vault import Vault
 from netgpt.settings.sections import Site
 from netgpt.store.schema import ExchangeRecord, NewExample, PlaceRow
 from netgpt.store.store import Store
+from netgpt.training import PURPOSE as PURPOSE
 from netgpt.training.example import Example, deduplicated, read_examples
 from netgpt.training.k_anonymity import Vocabulary, common_words, shared_by
 from netgpt.training.recipes import RECIPES, recipe_named
 from netgpt.types import Fact, Label, Message, Person
 
 UNCHECKED: Final = "the detector failed, so nothing was taken"
-PURPOSE: Final = "training"
 """The purpose in the record of consent."""
 GOOD: Final = 1
 """The rating of an exchange that becomes an example."""

@@ -112,9 +112,11 @@ async def forget_example(store: Store, registry: Registry, training: Path, perso
 
 async def _unlearn(registry: Registry, training: Path, person: Person) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(trainings, adapters) that were deleted."""
-    from netgpt.training.lora.run import drop_runs
+    trainings: list[str] = []
+    if training.is_dir():
+        from netgpt.training.lora.run import drop_runs
 
-    trainings = await asyncio.to_thread(drop_runs, training, digests_of(person))
+        trainings = await asyncio.to_thread(drop_runs, training, digests_of(person))
     adapters = await asyncio.to_thread(registry.drop_person, person)
     return tuple(trainings), tuple(adapters)
 

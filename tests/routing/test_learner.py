@@ -56,6 +56,36 @@ def test_it_learns_which_requests_a_target_is_good_for() -> None:
     assert learner.belief("odd", (0.8, 0.0), 0.6).mean > learner.belief("odd", (-0.8, 0.0), 0.6).mean + 0.3
 
 
+@given(
+    x=st.lists(st.floats(-3, 3), min_size=16, max_size=16),
+    other=st.lists(st.floats(-3, 3), min_size=16, max_size=16),
+    rating=st.sampled_from([1, -1]),
+    prior=st.floats(0.01, 0.99),
+    earlier=st.integers(0, 12),
+)
+@settings(max_examples=60)
+def test_one_rating_turns_no_route(x: list[float], other: list[float], rating: int, prior: float, earlier: int) -> None:
+    learner, _ = clocked()
+    rng = random.Random(earlier)
+    for number in range(earlier):
+        rate(learner, "cloud", rng.choice((1, -1)), f"k{number % 3}", tuple(rng.uniform(-3, 3) for _ in x), prior)
+    seen = [tuple(x), tuple(other)]
+    before = [learner.belief("cloud", each, prior, "ada").mean for each in seen]
+    rate(learner, "cloud", rating, "ada", seen[0], prior)
+    after = [learner.belief("cloud", each, prior, "ada").mean for each in seen]
+    assert max(abs(now - then) for now, then in zip(after, before, strict=True)) <= 0.05
+
+
+def test_many_ratings_turn_it_all_the_same() -> None:
+    learner, _ = clocked()
+    beliefs = []
+    for number in range(60):
+        rate(learner, "cloud", -1, f"k{number % 4}", X, 0.9)
+        beliefs.append(learner.belief("cloud", X, 0.9).mean)
+    assert beliefs[0] >= 0.85 and beliefs[-1] < 0.3
+    assert beliefs == sorted(beliefs, reverse=True), "each lets in some of what the others said"
+
+
 @given(values=VALUES, key=st.text(max_size=5), bold=st.booleans(), share=st.floats(0, 0.5))
 def test_chances_are_chances_and_exploration_is_bounded(
     values: dict[str, float], key: str, bold: bool, share: float

@@ -53,6 +53,7 @@ class Evidence:
         self._prior[0] = NOISE / level_sd**2
         self._seen = np.zeros((SIZE, SIZE))
         self._sum = np.zeros(SIZE)
+        self._shown = np.zeros(SIZE)
         self._read: tuple[Vector, Vector] | None = None
 
     @property
@@ -64,6 +65,16 @@ class Evidence:
         """(difference from the prior, standard deviation) for a request."""
         mean, inverse = self._solved()
         return float(phi.dot(mean)), math.sqrt(NOISE * float(phi.dot(inverse.dot(phi))))
+
+    def shown(self, phi: Vector) -> tuple[float, float]:
+        """The same as decisions see it: it goes after what is known by a bounded step for each observation."""
+        return float(phi.dot(self._shown)), self.shift(phi)[1]
+
+    def follow(self, most: float) -> None:
+        """Let what decisions see come nearer to what is known: for no request by more than `most`."""
+        gap = self._solved()[0] - self._shown
+        widest = abs(gap[0]) + LIMIT * float(np.abs(gap[1:]).sum())
+        self._shown = self._shown + gap * min(1.0, most / widest) if widest > 0 else self._shown
 
     def add(self, phi: Vector, difference: float, weight: float) -> None:
         """Count an observation: `difference` from the prior, with `weight` (1: a whole one)."""
@@ -89,7 +100,7 @@ class Evidence:
 
     def numbers(self) -> dict[str, Any]:
         """All that was seen, for JSON; exact."""
-        return {"seen": self._seen[_LOWER].tolist(), "sum": self._sum.tolist()}
+        return {"seen": self._seen[_LOWER].tolist(), "sum": self._sum.tolist(), "shown": self._shown.tolist()}
 
     @classmethod
     def of_numbers(cls, numbers: Mapping[str, Any], **widths: float) -> Self:
@@ -103,6 +114,10 @@ class Evidence:
         one._seen[_LOWER] = seen
         one._seen = one._seen + one._seen.T - np.diag(np.diag(one._seen))
         one._sum = total
+        shown = numbers.get("shown")  # what an earlier version wrote has none: all that it knew was seen at once
+        one._shown = np.array(shown, dtype=np.float64) if shown is not None else one._solved()[0].copy()
+        if one._shown.shape != (SIZE,) or not np.isfinite(one._shown).all():
+            raise ValueError("what decisions see does not fit the number of features")
         return one
 
 

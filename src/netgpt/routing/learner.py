@@ -86,6 +86,9 @@ FIRST_RATINGS: Final = 5.0
 USUAL_KEPT: Final = 0.97
 OWN: Final = {"level_sd": 0.1, "slope_sd": 0.1}
 """How far one key's needs are taken to differ from everybody's before it is known."""
+STEP_OF_ALL, STEP_OF_ONE = 0.035, 0.015
+"""By how much one rating moves the chance of any request, at most: for everybody, and more for who rated. What it says
+beyond that is not lost: later ones let it in."""
 MOST_OWN: Final = 64  # keys with a model of their own; the one observed longest ago gives way
 LOWEST, HIGHEST = 0.01, 0.99
 
@@ -122,10 +125,10 @@ class Learner:
         phi = phi_of(x)
         known = self._target(target)
         self._fade(known)
-        shift, sd = known.evidence.shift(phi)
+        shift, sd = known.evidence.shown(phi)
         own = self._own.get(self._digest(key), {}).get(target)
         if own is not None:
-            more, own_sd = own.shift(phi)
+            more, own_sd = own.shown(phi)
             shift, sd = shift + more, min(sd, own_sd)
         return Belief(min(max(prior + shift, LOWEST), HIGHEST), sd)
 
@@ -208,11 +211,15 @@ class Learner:
         growth = now.most - before.most
         target.evidence.fade(FADES**growth)
         target.evidence.correct(phi, moment, growth)
+        if now != before:
+            target.evidence.follow(STEP_OF_ALL * max(now.own_counts, before.own_counts))
         self._observed += growth
         own = self._own_of(outcome.key, outcome.target)
         own_growth = max(0.0, now.own_counts - before.own_counts)
         own.fade(FADES**own_growth)
         own.correct(phi, now.own_counts * now.own - before.own_counts * before.own, own_growth)
+        if now != before:
+            own.follow(STEP_OF_ONE * max(now.own_counts, before.own_counts))
         return now
 
     def _weighed(self, target: Experience, key: str, surprise: float, opinion: Opinion) -> float:
@@ -243,6 +250,7 @@ class Learner:
         steps = self._observed // STEP - target.faded_at
         if steps > 0:
             target.evidence.fade(FADES_UNUSED ** (steps * STEP))
+            target.evidence.follow(STEP_OF_ALL * steps)
             target.faded_at += steps
 
     def _target(self, name: str) -> Experience:

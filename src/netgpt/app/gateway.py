@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from netgpt.adapters.canary import watch_canaries
 from netgpt.adapters.registry import Registry, open_registry
 from netgpt.adapters.residency import Residency
+from netgpt.app import warming
 from netgpt.app.capability import CapabilityService
 from netgpt.app.embeddings import Embeddings
 from netgpt.app.factory import last_answer, open_detector, open_edge, open_remotes
@@ -35,6 +36,7 @@ from netgpt.models.hot_swap import SwappingEngine
 from netgpt.models.stream import join_chunks
 from netgpt.policy import InForce, Policy
 from netgpt.privacy.detector import Detector
+from netgpt.privacy.generalize import Generaliser
 from netgpt.privacy.registry import DETECTORS
 from netgpt.routing.candidates import target_names
 from netgpt.routing.names import model_names
@@ -91,7 +93,7 @@ class Gateway:
         """`remotes`: the models elsewhere, by their targets' names, "cloud" first."""
         self.cloud = remotes.get("cloud")
         self.box_id = new_box_id()
-        self.detector, self.engine = detector, engine
+        self.detector, self.engine, self.generaliser = detector, engine, Generaliser()
         self.metrics = metrics or Metrics()
         self.registry = registry or Registry(settings.adapters_dir, proof=store.files)
         self.last_answer = last_answer(store, settings.routing.stale_answer_s)
@@ -219,17 +221,28 @@ class Gateway:
         self._tasks.append(asyncio.create_task(self.metrics.watch_loop()))
         self._tasks.append(asyncio.create_task(self.residency.run()))
         self._tasks.append(asyncio.create_task(self.relevance.run()))
-        if self.settings.completion.mode != "off":
-            self._tasks.append(asyncio.create_task(self._warm_up()))
+        self._tasks.append(asyncio.create_task(warming.in_turn(self._to_warm())))
 
-    async def _warm_up(self) -> None:
-        """Read what a first choice of facts needs before anybody waits for it."""
-        try:
-            await asyncio.to_thread(self.embedder.load)
-            adapter = self.residency.task(ADAPTER)
-            await self.selector.warm(Trained(self.ask_edge, adapter) if adapter else None)
-        except NetGPTError as error:
-            log.warning("completion: %s", error.message)
+    def _to_warm(self) -> dict[str, warming.Step]:
+        """What is read before anybody waits for it, in the order in which a request needs it."""
+        settings = self.settings
+        steps: dict[str, warming.Step] = {}
+        if settings.completion.mode != "off":
+            steps["completion"] = self._warm_completion
+        if self.engine is not None:
+            steps["edge"] = partial(warming.ask_engine, self.ask_edge)
+        if self.needs_detector:
+            steps["detector"] = partial(warming.ask_detector, self.detector)
+        if settings.constraints.enabled:
+            steps["constraints"] = lambda: warming.read_constraints(self.fact_reader)
+        if self.needs_detector:
+            steps["places"] = lambda: warming.read_places(self.generaliser, self.policy)
+        return steps
+
+    async def _warm_completion(self) -> None:
+        await asyncio.to_thread(self.embedder.load)
+        adapter = self.residency.task(ADAPTER)
+        await self.selector.warm(Trained(self.ask_edge, adapter) if adapter else None)
 
     async def _start_encoder(self) -> None:
         await self._start_part("encoder", self.embeddings.start)
@@ -321,6 +334,7 @@ def _stages(gateway: Gateway) -> list[Stage]:
             names=gateway.target_names,
             policy=lambda: gateway.policy,
             constraints=settings.constraints,
+            generaliser=gateway.generaliser,
         ),
         "route": lambda: gateway.routing_service.stage(
             gateway.edge, gateway.remotes, names=gateway.target_names, listeners=gateway.metrics.listeners

@@ -24,6 +24,7 @@ from netgpt.cli.common import (
 from netgpt.errors import RequestError
 from netgpt.settings import Settings
 from netgpt.settings.routing import Preset, WhenRefused
+from netgpt.settings.sections import Completion
 from netgpt.types import Caller, Person, Role
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ async def _ask(settings: Settings, body: dict[str, Any], as_json: bool) -> dict[
     from netgpt.web.requests import parse_chat
     from netgpt.web.told import explained
 
-    gateway = open_gateway(settings)
+    gateway = open_gateway(patient(settings))
     try:
         exchange = Exchange(parse_chat(orjson.dumps(body), gateway.model_names), Caller(LOCAL, Role.ADMIN))
         # There is only one question: the person's adapter is loaded before the engine starts.
@@ -124,6 +125,18 @@ async def _ask(settings: Settings, body: dict[str, Any], as_json: bool) -> dict[
     if exchange.request.dry_run:
         return {"id": exchange.id, **explained(exchange)}
     return {"id": exchange.id, **(row.private or {})} if row else None
+
+
+PATIENCE_S = 20.0
+"""Seconds that choosing facts may take where a process has just begun and one person waits for it."""
+
+
+def patient(settings: Settings) -> Settings:
+    """The settings of a command that asks: the facts are chosen on a slow or busy machine too."""
+    longer: Completion = settings.completion.model_copy(
+        update={"timeout_s": max(PATIENCE_S, settings.completion.timeout_s)}
+    )
+    return settings.model_copy(update={"completion": longer})
 
 
 async def print_answer(exchange: Exchange) -> str:

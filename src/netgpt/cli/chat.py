@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from netgpt.cli.ask import LOCAL, plain_lines, print_answer
+from netgpt.cli.ask import LOCAL, patient, plain_lines, print_answer
 from netgpt.cli.common import console, plain, read_settings, reports_errors, run, say
 from netgpt.errors import NetGPTError
 from netgpt.exchange import new_id
@@ -41,7 +41,7 @@ def chat(
 async def _converse(user: str, model: str, prefer: Preset | None) -> None:
     from netgpt.app.gateway import open_gateway
 
-    gateway = open_gateway(read_settings())
+    gateway = open_gateway(patient(read_settings()))
     try:
         gateway.residency.choose(Person(LOCAL, user))
         say("starting ...")

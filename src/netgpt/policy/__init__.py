@@ -350,7 +350,9 @@ def own_text(name_or_path: str) -> tuple[str, str]:
     path = Path(name_or_path).expanduser().absolute()
     if not path.exists():
         near = difflib.get_close_matches(name_or_path.casefold(), READY_MADE, 1, 0.7)
-        hint = f'; did you mean "{near[0]}"?' if near else f". There are {', '.join(READY_MADE)}, or name a .cedar file."
+        hint = (
+            f'; did you mean "{near[0]}"?' if near else f". There are {', '.join(READY_MADE)}, or name a .cedar file."
+        )
         if path.suffix == ".cedar" or "/" in name_or_path:
             raise SettingsError(f"{path}: no such policy file{hint}")
         raise SettingsError(f'no set of rules is called "{name_or_path}"{hint}')

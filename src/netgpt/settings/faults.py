@@ -50,7 +50,10 @@ class SettingNames:
 
     def variables(self) -> dict[str, str]:
         """Every variable that is read, by its name with single lines."""
-        dotted = [*self.top, *(f"{s}__{n}" for s, names in self.sections.items() if s not in self.tables for n in names)]
+        dotted = [
+            *self.top,
+            *(f"{s}__{n}" for s, names in self.sections.items() if s not in self.tables for n in names),
+        ]
         return {f"NETGPT_{name.upper()}".replace("__", "_"): f"NETGPT_{name.upper()}" for name in dotted}
 
     def misspelt(self, env: Mapping[str, str], others: Collection[str]) -> Iterator[str]:

@@ -75,10 +75,12 @@ class Desensitize:
         names: Mapping[str, str],
         policy: Callable[[], Policy],
         constraints: ConstraintSettings | None = None,
+        generaliser: Generaliser | None = None,
     ) -> None:
         """`remotes`: the settings of every model elsewhere, by its target's name. `names`: which target a model's name
         asks for. `policy`: gives the rules in force, which may change at any time. `constraints`: whether
-        requests for suggestions leave with the sentence that asks for options."""
+        requests for suggestions leave with the sentence that asks for options. `generaliser`: one that is made ready
+        elsewhere."""
         self.store, self.detector, self.remotes, self.privacy = store, detector, remotes, privacy
         self.names, self.policy = names, policy
         self.constraints = constraints or ConstraintSettings(enabled=False)
@@ -87,10 +89,11 @@ class Desensitize:
             for target, remote in remotes.items()
         }
         self.encoders = {target: encoder_of(remote) for target, remote in remotes.items()}
-        self.generaliser = Generaliser()
+        self.generaliser = generaliser or Generaliser()
         self.sensitive = frozenset({SENSITIVE_KIND, *privacy.sensitive_kinds})
         self._locks: OrderedDict[tuple[Person, str], asyncio.Lock] = OrderedDict()
         self._aside = Aside()
+        self._reading: asyncio.Future[None] | None = None
 
     async def __call__(self, exchange: Exchange) -> None:
         exchange.vault, exchange.outbound, exchange.block_reason = None, None, None
@@ -233,11 +236,20 @@ class Desensitize:
                 continue
             terms = may.of_stated(kind)
             if family(kind) == "place" and any(level in PLACE_LEVELS for level, _ in terms.allowed):
-                await asyncio.to_thread(self.generaliser.get_ready)
+                if not await self._knows_places():
+                    continue
             values = [value for _, value in private_values([fact])]
             if (made := coarser_fact(fact, values, may.of_stated, self.generaliser)) is not None:
                 found[fact] = made
         return found
+
+    async def _knows_places(self) -> bool:
+        """Whether the gazetteer is there in time: without it a stated place is left out, as if it had no coarser form."""
+        if not self.generaliser.is_ready:
+            self._reading = self._reading or asyncio.ensure_future(asyncio.to_thread(self.generaliser.get_ready))
+            with suppress(TimeoutError, PrivacyError):
+                await asyncio.wait_for(asyncio.shield(self._reading), self.privacy.timeout_s)
+        return self.generaliser.is_ready
 
     async def _get_ready(self, may: Disclosure) -> None:
         """The gazetteer is read at the first request whose places may leave in coarser words: not on the event loop."""

@@ -113,7 +113,7 @@ async def forget_example(store: Store, registry: Registry, training: Path, perso
 async def _unlearn(registry: Registry, training: Path, person: Person) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(trainings, adapters) that were deleted."""
     trainings: list[str] = []
-    if training.is_dir():
+    if await asyncio.to_thread(training.is_dir):
         from netgpt.training.lora.run import drop_runs
 
         trainings = await asyncio.to_thread(drop_runs, training, digests_of(person))

@@ -53,8 +53,8 @@ class Routing(Section):
     edge_when_personal: bool | Literal["able"] = Field(
         "able",
         description="Whether a request completed with personal facts is answered on the box, where they may be used. "
-        '"able": where the model there does for at least half of such requests, or nothing is known of it; else another '
-        "is asked, without those facts.",
+        '"able": where the model there does for at least half of such requests, or nothing is known of it; else '
+        "another is asked, without those facts.",
     )
     switch_margin: float = Field(
         0.15,

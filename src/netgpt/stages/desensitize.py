@@ -46,6 +46,8 @@ from netgpt.types import Fact, Generalised, Hidden, Kept, Label, Message, Person
 LOCKS_KEPT = 1_000
 _WAITS = 3
 """Times `privacy.timeout_s` in which all is hidden: what is searched is searched twice, and others go first."""
+_PLACES_S = 2.0
+"""Seconds in which the gazetteer is read where nobody did before; what has no coarser form until then is left out."""
 NO_FACTS: Mapping[Fact, CoarserFact] = MappingProxyType({})
 _LARGE_MAP = 20_000
 """Bytes of a conversation's map that is not read on the event loop."""
@@ -234,21 +236,20 @@ class Desensitize:
             kind = stated_kind(fact) if fact.source == "profile" and fact.label is Label.PERSONAL else None
             if kind is None or may.passes(fact):
                 continue
-            terms = may.of_stated(kind)
-            if family(kind) == "place" and any(level in PLACE_LEVELS for level, _ in terms.allowed):
-                if not await self._knows_places():
-                    continue
+            is_place = any(level in PLACE_LEVELS for level, _ in may.of_stated(kind).allowed)
+            if is_place and not await self._knows_places():
+                continue
             values = [value for _, value in private_values([fact])]
             if (made := coarser_fact(fact, values, may.of_stated, self.generaliser)) is not None:
                 found[fact] = made
         return found
 
     async def _knows_places(self) -> bool:
-        """Whether the gazetteer is there in time: without it a stated place is left out, as if it had no coarser form."""
+        """Whether the gazetteer is there in time: without it a stated place is left out."""
         if not self.generaliser.is_ready:
             self._reading = self._reading or asyncio.ensure_future(asyncio.to_thread(self.generaliser.get_ready))
             with suppress(TimeoutError, PrivacyError):
-                await asyncio.wait_for(asyncio.shield(self._reading), self.privacy.timeout_s)
+                await asyncio.wait_for(asyncio.shield(self._reading), _PLACES_S)
         return self.generaliser.is_ready
 
     async def _get_ready(self, may: Disclosure) -> None:

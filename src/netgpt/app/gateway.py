@@ -231,8 +231,6 @@ class Gateway:
             steps["completion"] = self._warm_completion
         if self.engine is not None:
             steps["edge"] = partial(warming.ask_engine, self.ask_edge)
-        if self.needs_detector:
-            steps["detector"] = partial(warming.ask_detector, self.detector)
         if settings.constraints.enabled:
             steps["constraints"] = lambda: warming.read_constraints(self.fact_reader)
         if self.needs_detector:

@@ -16,7 +16,6 @@ from netgpt.constraints.stream import judge_of
 from netgpt.constraints.taxonomy import taxonomy
 from netgpt.errors import NetGPTError
 from netgpt.policy import Destination, Disclosure, Policy, Principal
-from netgpt.privacy.detector import Detector
 from netgpt.privacy.generalize import PLACE_LEVELS, Generaliser
 from netgpt.privacy.kinds import family, hierarchy
 from netgpt.types import Fact
@@ -43,16 +42,11 @@ async def ask_engine(ask: AskEdge) -> None:
     await ask({"messages": [{"role": "user", "content": _QUESTION}], "max_tokens": 1, "temperature": 0})
 
 
-async def ask_detector(detector: Detector) -> None:
-    """One text is searched, and "idna" is read, which each name of a server needs."""
-    "cloud.example".encode("idna")
-    await detector.detect([_QUESTION])
-
-
 async def read_constraints(reader: FactReader | None) -> None:
     """The table of foods, and what private facts are read with (120 ms of a core)."""
 
     def read() -> None:
+        "cloud.example".encode("idna")  # each name of a server needs that table
         taxonomy()
         judge_of([_FACT], [_FACT], [{"role": "user", "content": _QUESTION}], _QUESTION, reader)
 

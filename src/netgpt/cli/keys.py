@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from netgpt.cli.common import json_option, print_json, print_table, reports_errors, say, with_store
+from netgpt.cli.common import json_option, print_json, print_table, reports_errors, say, tell, with_store
 from netgpt.errors import NotFound, RequestError
 from netgpt.settings.routing import Preset, WhenRefused
 from netgpt.types import SCOPES, Role
@@ -131,18 +132,22 @@ def list_keys(as_json: bool = json_option) -> None:
 
 @app.command()
 @reports_errors
-def revoke(id: str = typer.Argument(help="The id that `netgpt keys list` shows (key_...).")) -> None:
+def revoke(
+    id: str = typer.Argument(help="The id that `netgpt keys list` shows (key_...)."), as_json: bool = json_option
+) -> None:
     """Take a key out of force at once."""
     if not with_store(lambda store: store.revoke_key(id)):
         raise NotFound(f"no key {id} in force: `netgpt keys list` shows them", param="id")
-    say(f"Key {id} is revoked. Every call still needs a key.")
+    tell(f"Key {id} is revoked. Every call still needs a key.", as_json, id=id, state="revoked")
 
 
 def _checked_scopes(names: list[str]) -> tuple[str, ...] | None:
     """The scopes in their usual order; None for none named. Raises RequestError."""
     for name in names:
         if name not in SCOPES:
-            raise RequestError(f'no scope "{name}"; the scopes are {", ".join(SCOPES)}', param="scope")
+            near = difflib.get_close_matches(name.casefold(), SCOPES, 1, 0.5)
+            hint = f'; did you mean "{near[0]}"?' if near else ""
+            raise RequestError(f'no scope "{name}"{hint} The scopes are {", ".join(SCOPES)}', param="scope")
     return tuple(name for name in SCOPES if name in names) or None
 
 

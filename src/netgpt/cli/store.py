@@ -22,6 +22,7 @@ from netgpt.cli.common import (
     run,
     say,
     with_store,
+    yes_option,
 )
 from netgpt.errors import NetGPTError
 from netgpt.settings import Settings
@@ -164,7 +165,7 @@ def backup(
 
 @app.command("reset-sealed")
 @reports_errors
-def reset_sealed(yes: bool = typer.Option(False, "--yes", help="Do not ask."), as_json: bool = json_option) -> None:
+def reset_sealed(yes: bool = yes_option, as_json: bool = json_option) -> None:
     """Start over without what a lost key sealed. Figures, API keys and places stay; the old file is moved aside.
 
     Lost: texts, facts, pseudonym maps, examples, receipts, consents, and whose each row is.

@@ -100,7 +100,7 @@ class Gathered:
         if wanted.scope == "user":
             cures.insert(0, "rate good answers (POST /v1/feedback, or `netgpt profile keep USER EXCHANGE`)")
         if wanted.scope == "site":
-            cures.insert(0, "have people consent (`netgpt profile consent USER --training on`) and rate answers")
+            cures.insert(0, "have people consent (`netgpt profile consent USER training on`) and rate answers")
         if wanted.scope != "user":
             cures.append("let the cloud write some with --self-instruct N")
         raise RequestError(
@@ -131,7 +131,7 @@ async def _check_consent(store: Store, person: Person) -> None:
     consent = await store.learning.consent(person, PURPOSE)
     if consent is None or not consent.stands:
         raise PermissionDenied(
-            "this person has not consented to training: they say so with `netgpt profile consent USER --training on`, "
+            "this person has not consented to training: they say so with `netgpt profile consent USER training on`, "
             "or PATCH /v1/profiles/USER"
         )
 

@@ -21,6 +21,7 @@ from netgpt.cli.common import (
     reports_errors,
     run,
 )
+from netgpt.cli.complete import Mode
 from netgpt.errors import RequestError
 from netgpt.settings import Settings
 from netgpt.settings.routing import Preset, WhenRefused
@@ -62,7 +63,7 @@ def ask(
     prompt: list[str] = typer.Argument(None, help="The question; read from stdin when left out."),
     user: str = typer.Option("anonymous", help="The person who asks."),
     model: str = typer.Option("netgpt", help="netgpt, netgpt/edge, netgpt/cloud, or an upstream's name."),
-    complete: str = typer.Option(None, help="select, rewrite or off."),
+    complete: Mode | None = typer.Option(None, help="How the prompt is completed; none: as the person or box says."),
     at: str = typer.Option(None, metavar="LAT,LON", help="Where the person is; the coordinates stay on the box."),
     prefer: Preset | None = typer.Option(None, help="What counts more in the decision; none: routing.prefer."),
     fallback: WhenRefused | None = typer.Option(None, help="After which failures another model may answer."),
@@ -71,14 +72,18 @@ def ask(
     as_json: bool = json_option,
 ) -> None:
     """Ask one question, without a server."""
+    from netgpt.routing.names import model_names
+
     text = " ".join(prompt) if prompt else read_stdin()
-    wishes = {"complete": complete, "location": _location(at), "dry_run": dry_run, "prefer": prefer}
+    wishes: dict[str, Any] = {"complete": complete, "location": _location(at), "dry_run": dry_run, "prefer": prefer}
     wishes["fallback"] = fallback
     body: dict[str, Any] = {
         "model": model, "messages": [{"role": "user", "content": text}], "stream": not as_json, "user": user,
         "netgpt": {**wishes, "deadline_s": deadline},
     }  # fmt: skip
-    result = run(_ask(read_settings(), body, as_json))
+    settings = read_settings()
+    model_names(settings).find(model)  # a mistyped name is told before anything is opened
+    result = run(_ask(settings, body, as_json))
     if as_json:
         print_json(result)
     elif dry_run and result is not None:

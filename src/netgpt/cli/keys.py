@@ -147,7 +147,7 @@ def _checked_scopes(names: list[str]) -> tuple[str, ...] | None:
         if name not in SCOPES:
             near = difflib.get_close_matches(name.casefold(), SCOPES, 1, 0.5)
             hint = f'; did you mean "{near[0]}"?' if near else ""
-            raise RequestError(f'no scope "{name}"{hint} The scopes are {", ".join(SCOPES)}', param="scope")
+            raise RequestError(f'no scope "{name}"{hint or ";"} The scopes are {", ".join(SCOPES)}', param="scope")
     return tuple(name for name in SCOPES if name in names) or None
 
 

@@ -68,6 +68,15 @@ def test_init_tries_the_cloud_and_writes_what_was_given(netgpt: Shell, cloud: Fa
     assert "settings are right" in netgpt("config", "check")
 
 
+def test_init_names_a_file_that_is_read_in_place_of_its_own_and_an_unknown_model(netgpt: Shell, tmp_path: Path) -> None:
+    other = tmp_path / "other.toml"
+    other.write_text("")
+    told = netgpt("init", "--yes", "--no-fetch", "--model", "qwen3-1.7", NETGPT_CONFIG=str(other))
+    assert f"{other} is read in its place" in told
+    assert 'did you mean "qwen3-1.7b"?' in told and "is written" in told
+    assert load_settings(netgpt.home / "netgpt.toml").edge.model == "smollm2-135m"
+
+
 def test_init_says_what_is_wrong_with_the_cloud_and_with_what_was_given(netgpt: Shell, cloud: FaultyCloud) -> None:
     with FaultyCloud("never", key="another") as refusing:
         told = netgpt("init", "--yes", "--no-fetch", "--cloud", refusing.base_url)

@@ -173,6 +173,14 @@ def pull_with_progress(
         return fetch(name, catalog, source=source, hub=hub, again=again, progress=report, say=say)
 
 
+def fetched_for_use(settings: Settings, name: str) -> str:
+    """Fetch weights for answers and see that they answer; the name for `edge.model`. Raises as `pull` does."""
+    entry = pull_with_progress(settings, name, hub=_hub(settings))
+    print_weights(entry)
+    _try(settings, entry)
+    return entry.name
+
+
 def _hub(settings: Settings) -> Hub:
     from netgpt.models.hub import Hub
 

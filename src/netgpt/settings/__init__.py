@@ -174,6 +174,11 @@ def load_settings(file: Path | None = None, environment: dict[str, str] | None =
     return settings
 
 
+def file_in_use() -> Path | None:
+    """The file that is read where none is named; None: there is none. Raises SettingsError: see NETGPT_CONFIG."""
+    return _find_file(None, dict(os.environ))
+
+
 def _find_file(file: Path | None, env: dict[str, str]) -> Path | None:
     named = file or (Path(env["NETGPT_CONFIG"]) if env.get("NETGPT_CONFIG") else None)
     if named is not None:

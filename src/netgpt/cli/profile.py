@@ -147,7 +147,9 @@ def add(
     text: str = typer.Argument(help='What holds of the person, such as "is vegetarian".'),
     kind: str = typer.Option("note", help=f"What it is about, one word: {', '.join(COMMON_KINDS)}, or any other."),
     label: Label = typer.Option(
-        Label.PERSONAL, help="public: may leave; personal: used on the box only; sensitive: keeps the request here."
+        Label.PERSONAL,
+        help="public: may leave; personal: used on the box, places and dates leave coarser at most; "
+        "sensitive: keeps the request here.",
     ),
     tenant: str = _TENANT,
     as_json: bool = json_option,

@@ -46,8 +46,6 @@ from netgpt.types import Fact, Generalised, Hidden, Kept, Label, Message, Person
 LOCKS_KEPT = 1_000
 _WAITS = 3
 """Times `privacy.timeout_s` in which all is hidden: what is searched is searched twice, and others go first."""
-_PLACES_S = 2.0
-"""Seconds in which the gazetteer is read where nobody did before; what has no coarser form until then is left out."""
 NO_FACTS: Mapping[Fact, CoarserFact] = MappingProxyType({})
 _LARGE_MAP = 20_000
 """Bytes of a conversation's map that is not read on the event loop."""
@@ -249,7 +247,7 @@ class Desensitize:
         if not self.generaliser.is_ready:
             self._reading = self._reading or asyncio.ensure_future(asyncio.to_thread(self.generaliser.get_ready))
             with suppress(TimeoutError, PrivacyError):
-                await asyncio.wait_for(asyncio.shield(self._reading), _PLACES_S)
+                await asyncio.wait_for(asyncio.shield(self._reading), self.privacy.timeout_s)
         return self.generaliser.is_ready
 
     async def _get_ready(self, may: Disclosure) -> None:

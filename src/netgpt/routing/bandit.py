@@ -20,6 +20,7 @@ Vector = NDArray[np.float64]
 
 NOISE: Final = 0.2  # variance of one answer doing or not around its chance: 0.25 at one half, less at the ends
 LIMIT: Final = 3.0  # features are cut to this: no odd request may pull a model about by its size
+WIDE: Final = 1.5
 MOST_FEATURES: Final = 16
 SIZE: Final = MOST_FEATURES + 1
 
@@ -70,11 +71,14 @@ class Evidence:
         """The same as decisions see it: it goes after what is known by a bounded step for each observation."""
         return float(phi.dot(self._shown)), self.shift(phi)[1]
 
-    def follow(self, most: float) -> None:
-        """Let what decisions see come nearer to what is known: for no request by more than `most`."""
+    def follow(self, most: float, phi: Vector | None = None) -> None:
+        """Let what decisions see come nearer to what is known, by `most` for this request, and hardly more for any
+        that is like those seen: twice their root mean square is taken for the most that any moves."""
         gap = self._solved()[0] - self._shown
-        widest = abs(gap[0]) + LIMIT * float(np.abs(gap[1:]).sum())
-        self._shown = self._shown + gap * min(1.0, most / widest) if widest > 0 else self._shown
+        widest = WIDE * math.sqrt(max(0.0, float(gap.dot(self._seen.dot(gap)))) / max(self.weight, 1e-9))
+        widest = max(widest, abs(float(phi.dot(gap))) if phi is not None else abs(float(gap[0])))
+        if widest > 0:
+            self._shown = self._shown + gap * min(1.0, most / widest)
 
     def add(self, phi: Vector, difference: float, weight: float) -> None:
         """Count an observation: `difference` from the prior, with `weight` (1: a whole one)."""

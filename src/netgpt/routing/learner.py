@@ -212,14 +212,14 @@ class Learner:
         target.evidence.fade(FADES**growth)
         target.evidence.correct(phi, moment, growth)
         if now != before:
-            target.evidence.follow(STEP_OF_ALL * max(now.own_counts, before.own_counts))
+            target.evidence.follow(STEP_OF_ALL * min(1.0, 2 * max(now.counts, before.counts)), phi)
         self._observed += growth
         own = self._own_of(outcome.key, outcome.target)
         own_growth = max(0.0, now.own_counts - before.own_counts)
         own.fade(FADES**own_growth)
         own.correct(phi, now.own_counts * now.own - before.own_counts * before.own, own_growth)
         if now != before:
-            own.follow(STEP_OF_ONE * max(now.own_counts, before.own_counts))
+            own.follow(STEP_OF_ONE * max(now.own_counts, before.own_counts), phi)
         return now
 
     def _weighed(self, target: Experience, key: str, surprise: float, opinion: Opinion) -> float:

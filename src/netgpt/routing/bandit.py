@@ -71,12 +71,12 @@ class Evidence:
         """The same as decisions see it: it goes after what is known by a bounded step for each observation."""
         return float(phi.dot(self._shown)), self.shift(phi)[1]
 
-    def follow(self, most: float, phi: Vector | None = None) -> None:
-        """Let what decisions see come nearer to what is known, by `most` for this request, and hardly more for any
-        that is like those seen: twice their root mean square is taken for the most that any moves."""
+    def follow(self, most: float, phi: Vector) -> None:
+        """Let what decisions see come nearer to what is known: by `most` at the most for this request, and for those
+        seen before, of which `WIDE` times their root mean square is taken for the widest."""
         gap = self._solved()[0] - self._shown
         widest = WIDE * math.sqrt(max(0.0, float(gap.dot(self._seen.dot(gap)))) / max(self.weight, 1e-9))
-        widest = max(widest, abs(float(phi.dot(gap))) if phi is not None else abs(float(gap[0])))
+        widest = max(widest, abs(float(phi.dot(gap))))
         if widest > 0:
             self._shown = self._shown + gap * min(1.0, most / widest)
 
@@ -95,6 +95,11 @@ class Evidence:
         self._seen *= share
         self._sum *= share
         self._read = None
+
+    def fade_out(self, share: float) -> None:
+        """The same, and let decisions see as much less of it."""
+        self.fade(share)
+        self._shown = self._shown * share
 
     def _solved(self) -> tuple[Vector, Vector]:
         if self._read is None:

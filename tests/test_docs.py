@@ -189,7 +189,7 @@ def gateway_of(home: Path, port: str) -> Forked:
 
     def is_ready() -> bool:
         with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
-            return answer.status == 200
+            return bool(answer.status == 200)
         return False
 
     wait_until(is_ready)

@@ -6,14 +6,19 @@ import json
 import os
 import re
 import shlex
+import signal
+import socket
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
-from forking import netgpt_script
+from forking import Forked, netgpt_script
+from patience import wait_until
 from serving import Served
 
 from netgpt.exchange import FRONT_END, PIPELINE, Exchange, written_by
@@ -137,15 +142,58 @@ def run(line: str, home: Path) -> str:
     return done.stdout
 
 
+SET_UP = ("make ", "python3 -m venv", "pip install")
+"""Commands of the README that made this environment; every other one is run."""
+
+
 @pytest.mark.slow
-def test_every_command_of_the_terminal_block_runs(home_with_model: Path) -> None:
-    block = next(b for b in blocks("sh") if "netgpt doctor" in b)
-    said = {}
-    for line in block.strip().splitlines():
-        said[line.split("#")[0].strip()] = run(line, home_with_model)
+def test_the_readme_runs_in_order_in_one_home(home_with_model: Path) -> None:
+    """By the letter: init, serve, the application's lines, and each command beside the gateway that serves."""
+    with socket.socket() as line:
+        line.bind(("127.0.0.1", 0))
+        port = str(line.getsockname()[1])
+    said: dict[str, str] = {}
+    gateway = None
+    try:
+        for language, block in re.findall(r"```(sh|python)\n(.*?)```", README, re.S):
+            if language == "python":
+                code = block.replace("http://127.0.0.1:8080", f"http://127.0.0.1:{port}")
+                done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+                assert done.returncode == 0 and done.stdout.strip(), done.stderr
+                continue
+            for command in (each.split("  #")[0].split(" # ")[0].strip() for each in block.splitlines()):
+                if command.startswith(SET_UP):
+                    continue
+                if command == "netgpt serve":
+                    gateway = gateway_of(home_with_model, port)
+                    continue
+                assert command.startswith(("netgpt ", "echo ")), f"{command}: is it set-up, or to be run?"
+                said[command] = run(f"export NETGPT_SERVER__PORT={port}; {command}", home_with_model)
+    finally:
+        if gateway is not None:
+            gateway.send_signal(signal.SIGTERM)
+            gateway.wait(60)
     everything = "\n".join(said.values())
-    assert "[PERSON_1]" in everything and "[PHONE_1]" in everything
-    assert "vegetarian" in everything and "ngpt_" in everything
+    assert len(said) > 15 and gateway is not None
+    assert "[PERSON_1]" in everything and "[PHONE_1]" in everything and "date-as-year" in everything
+    assert "vegetarian" in everything and "ngpt_" in everything and "yes" in said["netgpt status"]
+    assert "ada@mill.example" not in (home_with_model / "all.jsonl").read_text()
+    assert json.loads((home_with_model / "ada.json").read_text())["user"] == "ada"
+
+
+def gateway_of(home: Path, port: str) -> Forked:
+    """`netgpt serve` with this home, once it is ready."""
+    env = {**os.environ, "NETGPT_HOME": str(home), "NETGPT_SERVER__PORT": port}
+    with (home / "serve.txt").open("wb") as told:
+        gateway = Forked(["serve"], env=env, cwd=home, stdout=told, stderr=told)
+
+    def is_ready() -> bool:
+        with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
+            return bool(answer.status == 200)
+        return False
+
+    wait_until(is_ready)
+    return gateway
 
 
 @pytest.mark.slow
@@ -153,15 +201,6 @@ def test_every_command_of_the_learning_block_runs(home_with_model: Path) -> None
     block = next(b for b in blocks("sh", tutorial("learning")) if "netgpt adapters list" in b)
     said = [run(line, home_with_model) for line in block.strip().splitlines()]
     assert "complete@1" in said[0] and "recipe:complete" in "".join(said)
-
-
-@pytest.mark.slow
-def test_every_command_of_the_boundary_block_runs(home_with_model: Path) -> None:
-    block = next(b for b in blocks("sh") if "netgpt policy show" in b)
-    run("netgpt profile add ada 'is vegetarian' --kind diet", home_with_model)
-    said = "".join(run(line, home_with_model) for line in block.strip().splitlines())
-    assert "date-as-year" in said and "ada@mill.example" not in (home_with_model / "all.jsonl").read_text()
-    assert json.loads((home_with_model / "ada.json").read_text())["user"] == "ada"
 
 
 @pytest.mark.slow

@@ -68,6 +68,15 @@ def test_init_tries_the_cloud_and_writes_what_was_given(netgpt: Shell, cloud: Fa
     assert "settings are right" in netgpt("config", "check")
 
 
+def test_init_names_a_file_that_is_read_in_place_of_its_own_and_an_unknown_model(netgpt: Shell, tmp_path: Path) -> None:
+    other = tmp_path / "other.toml"
+    other.write_text("")
+    told = netgpt("init", "--yes", "--no-fetch", "--model", "qwen3-1.7", NETGPT_CONFIG=str(other))
+    assert f"{other} is read in its place" in told
+    assert 'did you mean "qwen3-1.7b"?' in told and "is written" in told
+    assert load_settings(netgpt.home / "netgpt.toml").edge.model == "smollm2-135m"
+
+
 def test_init_says_what_is_wrong_with_the_cloud_and_with_what_was_given(netgpt: Shell, cloud: FaultyCloud) -> None:
     with FaultyCloud("never", key="another") as refusing:
         told = netgpt("init", "--yes", "--no-fetch", "--cloud", refusing.base_url)
@@ -101,6 +110,7 @@ def test_the_file_that_init_writes_is_read_with_every_comment_taken_away() -> No
         ("NETGPT_SERVER_PORT", "NETGPT_SERVER__PORT"), ("NETGPT_CLOUD_API_KEY", "NETGPT_CLOUD__API_KEY"),
         ("NETGPT_CLOUD_BASEURL", "NETGPT_CLOUD__BASE_URL"), ("NETGPT_EDGE_MODEL", "NETGPT_EDGE__MODEL"),
         ("NETGPT_POLICY_SET", "NETGPT_POLICY__SET"), ("NETGPT_LOGLEVEL", "NETGPT_LOG_LEVEL"),
+        ("NETGPT_PORT", "NETGPT_SERVER__PORT"), ("netgpt_server__port", "NETGPT_SERVER__PORT"),
     ],
 )  # fmt: skip
 def test_a_variable_that_is_passed_over_is_named(wrong: str, right: str) -> None:
@@ -111,7 +121,16 @@ def test_a_variable_that_is_passed_over_is_named(wrong: str, right: str) -> None
 def test_config_check_looks_at_what_the_settings_name(netgpt: Shell, tmp_path: Path) -> None:
     file = tmp_path / "wrong.toml"
     faults = {
-        '[policy]\nset = "paranoid"': "balanced",
+        '[policy]\nset = "paranoid"': "wrong.toml:2: policy.set",
+        '[policy]\nset = "balancd"': 'did you mean "balanced"?',
+        "port = 90": "wrong.toml:1: port: no such setting; did you mean server.port?",
+        '[server]\nport = "ninety"': "wrong.toml:2: server.port: must be a whole number",
+        "server = 3": "write [server]",
+        '[upstreams]\nname = "b"': "[[upstreams]]",
+        '[routing]\nprefer = "qualty"': 'did you mean "quality"?',
+        '[models.aliases]\n"gpt-4o" = "netgtp"': 'did you mean "netgpt"?',
+        '[privacy]\nlanguages = ["xx"]': "wrong.toml:2: privacy.languages",
+        '[cloud]\nbase_url = "https://a.example"\nmodel = ""': "wrong.toml:3: cloud.model",
         '[edge]\nmodel = "/nowhere/model.gguf"': "/nowhere/model.gguf",
         '[edge]\nmodel = "smollm"': "smollm",
         '[cloud]\nbase_url = "https://a.example"\nca_file = "/nowhere/ca.pem"': "cloud.ca_file: /nowhere/ca.pem",
@@ -123,6 +142,9 @@ def test_config_check_looks_at_what_the_settings_name(netgpt: Shell, tmp_path: P
         file.write_text(text)
         assert words in netgpt("config", "check", str(file), code=1)
     assert "NETGPT_SERVER__PORT" in netgpt("config", "check", code=1, NETGPT_SERVER_PORT="90")
+    assert "NETGPT_SERVR__PORT: no such setting" in netgpt("config", "check", code=1, NETGPT_SERVR__PORT="90")
+    found = json.loads(netgpt("config", "check", str(file), "--json", code=1))
+    assert not found["right"] and found["faults"]
     assert not netgpt.home.exists(), "nothing is made for a look"
     file.write_text('[edge]\nmodel = "off"\n[cloud]\nbase_url = "https://a.example/v1"')
     assert "cloud.api_key is not set" in netgpt("config", "check", str(file))
@@ -131,6 +153,66 @@ def test_config_check_looks_at_what_the_settings_name(netgpt: Shell, tmp_path: P
 def test_a_kind_that_was_mistyped_is_kept_and_named(netgpt: Shell) -> None:
     assert 'meant "diet"' in netgpt("profile", "add", "ada", "is vegetarian", "--kind", "dite")
     assert "meant" not in netgpt("profile", "add", "ada", "rows on Sundays", "--kind", "rowing")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("profle list", "'profile'"), ("places show", "import, list, near, remove"),
+        ("profile add a b --label pubic", "'public'"), ("keys create --role adm", "'admin'"),
+        ("keys create --scope chatt", '"chat"'), ("ask --prefer qualty hi", "'quality'"),
+        ("policy show strct", '"strict"'), ("profile consent ada trainig on", '"training"'),
+        ("profile complete a slect", "'select'"), ("models pull smolm2", "smollm2-135m"),
+        ("ask --model netgtp hi", "netgpt"), ("ask --complete slect hi", "'select'"), ("adapters pin x of", "'off'"),
+    ],
+)  # fmt: skip
+def test_a_word_of_a_closed_set_that_was_mistyped_is_answered_with_what_was_meant(
+    netgpt: Shell, line: str, words: str
+) -> None:
+    done = run_netgpt(*line.split(), env=netgpt.env(), input="")
+    assert done.returncode in (1, 2) and words in done.stderr and "Value error" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_home_may_stand_anywhere(netgpt: Shell, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    netgpt("profile", "add", "--home", str(other), "ada", "is vegetarian")
+    assert "ada" in netgpt(f"--home={other}", "profile", "list") and "ada" not in netgpt("profile", "list")
+    assert stat.S_IMODE(other.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["keys list", "profile add ada x", "places list", "models list", "adapters list", "receipts list", "store check"],
+)
+def test_whichever_command_comes_first_makes_a_home_of_its_own(netgpt: Shell, line: str) -> None:
+    netgpt(*line.split())
+    assert stat.S_IMODE(netgpt.home.stat().st_mode) == 0o700
+    assert all(stat.S_IMODE(each.stat().st_mode) & 0o077 == 0 for each in netgpt.home.rglob("*"))
+
+
+def test_consent_is_said_one_way_and_the_old_ways_still_work(netgpt: Shell) -> None:
+    def stands(purpose: str) -> bool:
+        return bool(json.loads(netgpt("profile", "consent", "ada", purpose, "--json"))["consents"])
+
+    netgpt("profile", "consent", "ada", "location", "on")
+    netgpt("profile", "consent", "ada", "training", "on")
+    assert stands("location") and stands("training")
+    netgpt("profile", "consent", "ada", "off", "--purpose", "location")
+    netgpt("profile", "consent", "ada", "--training", "off")
+    assert not stands("location") and not stands("training")
+    every = json.loads(netgpt("profile", "consent", "ada", "--json"))
+    assert set(every) == {"constraints", "location", "profile", "proposals", "tools", "training"}
+    assert "netgpt profile consent USER training on" in netgpt("profile", "consent", "ada", "on", code=2)
+
+
+def test_what_is_done_is_told_to_machines_too(netgpt: Shell) -> None:
+    id = json.loads(netgpt("profile", "add", "ada", "is vegetarian", "--json"))["id"]
+    assert json.loads(netgpt("profile", "remove", "ada", id, "--json")) == {"id": id, "deleted": True}
+    key = json.loads(netgpt("keys", "create", "--json"))["id"]
+    assert json.loads(netgpt("keys", "revoke", key, "--json"))["state"] == "revoked"
+    assert json.loads(netgpt("profile", "complete", "ada", "off", "--json")) == {"complete": "off"}
+    assert json.loads(netgpt("profile", "forget", "ada", "--yes", "--json"))
 
 
 @pytest.mark.slow

@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -17,6 +19,10 @@ from netgpt.cli import BENCH, COMMANDS, app
 
 FEW = 80
 """Modules of the package that a command which reads rows may load."""
+HEAVY = {"numpy", "httpx", "fastapi", "presidio_analyzer", "spacy", "torch", "netgpt.app.gateway", "netgpt.privacy.ner"}
+"""What takes a tenth of a second or more to import."""
+STORE = {"sqlalchemy", "cryptography"}
+"""What only a command that opens the database needs: a third of a second."""
 
 
 @pytest.fixture
@@ -67,6 +73,53 @@ def test_help_imports_no_command(tmp_path: Path) -> None:
     assert all(command in done.stdout for command in COMMANDS)
 
 
+def loaded(line: str, home: Path) -> set[str]:
+    """The modules that a command loads, by what an interpreter of its own says at its end."""
+    code = (
+        "import sys\nfrom netgpt.cli import app\n"
+        f"try:\n    app({line.split()!r})\nexcept SystemExit as end:\n    assert end.code in (0, None), end.code\n"
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    env = {**os.environ, "NETGPT_HOME": str(home), "COLUMNS": "120"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=env, stdin=subprocess.DEVNULL
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize(
+    "line", ["profile export ada", "profile forget ada", "keys create", "status", "profile proposals ada"]
+)
+def test_a_command_that_works_on_rows_loads_no_model(line: str, tmp_path: Path) -> None:
+    assert not loaded(line, tmp_path) & HEAVY
+
+
+@pytest.mark.parametrize(
+    "line", ["keys --help", "profile --help", "config check", "policy show", "init --help", "status"]
+)
+def test_a_command_that_opens_no_database_loads_none(line: str, tmp_path: Path) -> None:
+    assert not loaded(line, tmp_path) & (HEAVY | STORE)
+
+
+def test_every_help_is_shown_and_says_what_was_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Words in brackets are no styles of the terminal's, and a flag takes no value."""
+    group: Any = typer.main.get_command(app)
+
+    def walk(command: Any, path: list[str]) -> Iterator[list[str]]:
+        yield path
+        for name, below in getattr(command, "commands", {}).items():
+            yield from walk(below, [*path, name])
+
+    paths = [path for name in COMMANDS if name != BENCH for path in walk(group.load(name), [name])]
+    for path in paths:
+        with pytest.raises(SystemExit) as end:
+            app([*path, "--help"])
+        assert end.value.code == 0, path
+    shown = " ".join(capsys.readouterr().out.split())
+    assert len(paths) > 80 and "[@revision][/file.gguf]" in shown and "[[tools]]" in shown
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -98,6 +151,14 @@ def test_a_shell_completes_commands_and_their_options(tmp_path: Path) -> None:
 
     assert "profile" in completed("netgpt pro").split()
     assert "revoke" in completed("netgpt keys re").split()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_has_a_script_for_its_completion(shell: str) -> None:
+    env = {**os.environ, "_NETGPT_COMPLETE": f"source_{shell}"}
+    code = "from netgpt.cli import app; app(prog_name='netgpt')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
+    assert done.returncode == 0 and "netgpt" in done.stdout and f"complete_{shell}" in done.stdout
 
 
 def test_a_command_of_another_distribution_joins(plugged: Path, tmp_path: Path) -> None:

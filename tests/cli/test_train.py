@@ -83,7 +83,7 @@ def test_a_file_for_a_person_is_theirs_with_and_without_consent(examples: Path) 
     ("arguments", "says"),
     [
         (["user"], "name the person"),
-        (["user", "ada"], "netgpt profile consent USER --training on"),
+        (["user", "ada"], "netgpt profile consent USER training on"),
         (["site"], "0 examples are too few"),
         (["site", "ada"], "did you mean `netgpt train user ada`"),
         (["site", "--examples", "none.jsonl"], "none.jsonl: cannot be read"),

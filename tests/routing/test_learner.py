@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netgpt.errors import StoreError
+from netgpt.routing.difficulty import Difficulty
 from netgpt.routing.learner import VERSION, Learner
 from netgpt.routing.reward import DecisionOutcome, Parts
 
@@ -54,6 +56,52 @@ def test_it_learns_which_requests_a_target_is_good_for() -> None:
         x = (rng.uniform(-1, 1), rng.uniform(-1, 1))
         rate(learner, "odd", 1 if rng.random() < (0.9 if x[0] > 0 else 0.2) else -1, f"k{number % 5}", x, 0.6)
     assert learner.belief("odd", (0.8, 0.0), 0.6).mean > learner.belief("odd", (-0.8, 0.0), 0.6).mean + 0.3
+
+
+EVERYDAY = (
+    "ideas for dinner tonight", "what is the capital of Australia?", "write a python function that sorts a list",
+    "how do I remove a red wine stain?", "prove that the square root of 2 is irrational", "good morning",
+    "translate 'good morning' into Italian", "what is 15% of 80?", "help me write an apology e-mail to my landlord",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("rating", [1, -1])
+@pytest.mark.parametrize("prior", [0.3, 0.6, 0.9])
+def test_one_rating_turns_no_route(rating: int, prior: float) -> None:
+    """Whatever was asked, and whoever asks next; and so for each of the first twenty."""
+    seen = [Difficulty.shipped().x(text) for text in EVERYDAY]
+    for rated in seen:
+        learner, _ = clocked()
+        rate(learner, "cloud", rating, "ada", rated, prior)
+        moved = [abs(learner.belief("cloud", each, prior, "ada").mean - prior) for each in seen]
+        assert 0 < max(moved) <= 0.05
+    learner, rng = clocked()[0], random.Random(3)
+    for number in range(20):
+        rated, said = rng.choice(seen), rng.choice((1, -1))
+        before = learner.belief("cloud", rated, prior, "ada").mean
+        rate(learner, "cloud", said, "ada", rated, prior)
+        assert abs(learner.belief("cloud", rated, prior, "ada").mean - before) <= 0.05, number
+    assert learner.state() == Learner.restore(learner.state()).state()
+
+
+def test_the_same_rating_again_changes_nothing_more() -> None:
+    learner, _ = clocked()
+    one = DecisionOutcome("ex", "cloud", X, "ada", 0.9, Parts(rating=-1))
+    counted = learner.update(one)
+    once = learner.belief("cloud", X, 0.9, "ada")
+    for _ in range(20):
+        counted = learner.update(replace(one, before=counted))
+    assert learner.belief("cloud", X, 0.9, "ada") == once
+
+
+def test_many_ratings_turn_it_all_the_same() -> None:
+    learner, _ = clocked()
+    beliefs = []
+    for number in range(60):
+        rate(learner, "cloud", -1, f"k{number % 4}", X, 0.9)
+        beliefs.append(learner.belief("cloud", X, 0.9).mean)
+    assert beliefs[0] >= 0.85 and beliefs[-1] < 0.3
+    assert beliefs[:20] == sorted(beliefs[:20], reverse=True), "each lets in some of what the others said"
 
 
 @given(values=VALUES, key=st.text(max_size=5), bold=st.booleans(), share=st.floats(0, 0.5))

@@ -55,3 +55,21 @@ def test_the_explanation_says_the_kind_and_how_often_both_do() -> None:
     good = decide(situation("hello", kind=TaskKind("chat", 0.9, (("chat", 0.9),)), priors={"edge": 0.97}), RULES)
     assert good.route == "edge"
     assert decide(situation("hello"), RULES).kind is None
+
+
+def test_personal_facts_are_for_a_box_that_can_answer() -> None:
+    def chosen(edge: float | None, when: bool | str = "able") -> tuple[str, str]:
+        priors = {} if edge is None else {"edge": edge, "cloud": 0.9}
+        rules = RULES.model_copy(update={"edge_when_personal": when})
+        decision = decide(situation("ideas for dinner", personal_facts=True, priors=priors), rules)
+        return decision.name, decision.rule
+
+    assert chosen(0.3)[0] == "cloud" and chosen(0.8) == ("edge", "personal") and chosen(None) == ("edge", "personal")
+    assert chosen(0.3, True) == ("edge", "personal")
+
+
+def test_what_looks_like_no_kind_is_done_as_the_model_does_on_the_whole() -> None:
+    nothing = TaskKind(UNKNOWN, 0.9, (("chat", 0.1),))
+    assert priors_of(lambda target, kind: 0.25 if target == "edge" else None, ("edge", "cloud"), nothing, UNREAD) == {
+        "edge": 0.25
+    }

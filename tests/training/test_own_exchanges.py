@@ -59,7 +59,7 @@ async def save(store: Store, *rows: ExchangeRecord) -> None:
 
 async def test_without_consent_there_is_nothing(store: Store) -> None:
     await save(store, row("what shall I cook"))
-    with pytest.raises(PermissionDenied, match="netgpt profile consent USER --training on"):
+    with pytest.raises(PermissionDenied, match="netgpt profile consent USER training on"):
         await gather_own(store, ADA, detector)
     assert (await gather_own(store, None, detector)).examples == []
     await store.learning.set_consent(ADA, PURPOSE, True)

@@ -3,34 +3,49 @@ with it. Nothing is started, and nobody is asked."""
 
 from __future__ import annotations
 
+import difflib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, cast
 
 from netgpt.errors import NetGPTError, SettingsError
 from netgpt.proofs import FileProof
-from netgpt.settings import Settings, misspelt_variables
+from netgpt.settings import Settings, misspelt_variables, where_is
 
 Opened = Callable[[Settings], AbstractContextManager[FileProof]]
 """Opens, for a block, what vouches for files of the home."""
 
 
-def faults_of(settings: Settings, opened: Opened) -> Iterator[str]:
-    """What cannot work: one line each, with the cure. It begins with the setting's name where one is at fault."""
+def faults_of(settings: Settings, opened: Opened, file: Path | None = None) -> Iterator[str]:
+    """What cannot work: one line each, with the cure. It begins with the place and the name of the setting at fault,
+    where there is one; `file`: the one that was read, where it was named."""
     yield from misspelt_variables(os.environ)
     yield from _files_that_lack(settings)
-    parts: list[Callable[[], object]] = [
-        lambda: _policy(settings), lambda: _weights(settings, opened), lambda: _aliases(settings),
-        lambda: _tls(settings), lambda: _remotes(settings), lambda: _edge(settings), lambda: _languages(settings),
-        lambda: _insights(settings),
-    ]  # fmt: skip
-    for part in parts:
+    parts: Mapping[str, Callable[[], object]] = {
+        "policy.set": lambda: _policy(settings), "edge.model": lambda: _weights(settings, opened),
+        "models.aliases": lambda: _aliases(settings), "privacy.languages": lambda: _languages(settings),
+        "cloud.model": lambda: _cloud_models(settings), "server.tls_cert": lambda: _tls(settings),
+        "cloud": lambda: _remotes(settings), "edge.base_url": lambda: _edge(settings),
+        "insights.arms": lambda: _insights(settings),
+    }  # fmt: skip
+    for name, part in parts.items():
         try:
             part()
         except NetGPTError as error:
-            yield error.message
+            told = error.message
+            yield told if name in _NAME_THEMSELVES else f"{where_is(name, file)}: {told.removeprefix(f'{name}: ')}"
+
+
+_NAME_THEMSELVES = ("server.tls_cert", "cloud", "edge.base_url", "insights.arms")
+"""Of several settings each: what is wrong with them says itself which."""
+
+
+def _cloud_models(settings: Settings) -> None:
+    for target, remote in settings.remotes.items():
+        if not remote.model.strip():
+            raise SettingsError(f"name the model that {target} is asked for, such as gpt-4o-mini")
 
 
 def _policy(settings: Settings) -> None:
@@ -115,6 +130,15 @@ def _files_that_lack(settings: Settings) -> Iterator[str]:
 
 def remarks_on(settings: Settings) -> Iterator[str]:
     """What works and is seldom meant."""
+    from netgpt.models.catalog import BUNDLED
+    from netgpt.privacy.registry import families
+
+    for kind in settings.privacy.sensitive_kinds:  # one of a profile's may have any name
+        if kind not in families() and (near := difflib.get_close_matches(kind.upper(), families(), 1, 0.75)):
+            yield f'privacy.sensitive_kinds: no detector finds "{kind}"; did you mean "{near[0]}"?'
+    edge = settings.edge
+    if edge.base_url is None and (file := BUNDLED.get(edge.model)) and not (settings.models_dir / file.file).is_file():
+        yield f"edge.model: {edge.model} is not fetched yet: `netgpt models pull`"
     for target, remote in settings.remotes.items():
         if remote.api_key is None and not remote.headers and (remote.base_url or "").startswith("https://"):
             section = "cloud" if target == "cloud" else f"upstreams.{target}"

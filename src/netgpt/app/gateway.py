@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from netgpt.adapters.canary import watch_canaries
 from netgpt.adapters.registry import Registry, open_registry
 from netgpt.adapters.residency import Residency
+from netgpt.app import warming
 from netgpt.app.capability import CapabilityService
 from netgpt.app.crew import Crew
 from netgpt.app.embeddings import Embeddings
@@ -43,6 +44,7 @@ from netgpt.models.shared_engine import SharedEngine
 from netgpt.models.stream import join_chunks
 from netgpt.policy import InForce, Policy
 from netgpt.privacy.detector import Detector
+from netgpt.privacy.generalize import Generaliser
 from netgpt.privacy.registry import DETECTORS
 from netgpt.routing.candidates import target_names
 from netgpt.routing.names import model_names
@@ -106,7 +108,7 @@ class Gateway:
         """The other workers; None: this process is alone."""
         self.cloud = remotes.get("cloud")
         self.box_id = new_box_id()
-        self.detector, self.engine = detector, engine
+        self.detector, self.engine, self.generaliser = detector, engine, Generaliser()
         self.metrics = metrics or Metrics()
         self.registry = registry or Registry(settings.adapters_dir, proof=store.files)
         self.last_answer = last_answer(store, settings.routing.stale_answer_s)
@@ -287,17 +289,26 @@ class Gateway:
         self._tasks.append(asyncio.create_task(self.metrics.watch_loop()))
         self._tasks.append(asyncio.create_task(self.residency.run()))
         self._tasks.append(asyncio.create_task(self.relevance.run()))
-        if self.settings.completion.mode != "off":
-            self._tasks.append(asyncio.create_task(self._warm_up()))
+        self._tasks.append(asyncio.create_task(warming.in_turn(self._to_warm())))
 
-    async def _warm_up(self) -> None:
-        """Read what a first choice of facts needs before anybody waits for it."""
-        try:
-            await asyncio.to_thread(self.embedder.load)
-            adapter = self.residency.task(ADAPTER)
-            await self.selector.warm(Trained(self.ask_edge, adapter) if adapter else None)
-        except NetGPTError as error:
-            log.warning("completion: %s", error.message)
+    def _to_warm(self) -> dict[str, warming.Step]:
+        """What is read before anybody waits for it, in the order in which a request needs it."""
+        settings = self.settings
+        steps: dict[str, warming.Step] = {}
+        if settings.completion.mode != "off":
+            steps["completion"] = self._warm_completion
+        if self.engine is not None:
+            steps["edge"] = partial(warming.ask_engine, self.ask_edge)
+        if settings.constraints.enabled:
+            steps["constraints"] = lambda: warming.read_constraints(self.fact_reader)
+        if self.needs_detector:
+            steps["places"] = lambda: warming.read_places(self.generaliser, self.policy)
+        return steps
+
+    async def _warm_completion(self) -> None:
+        await asyncio.to_thread(self.embedder.load)
+        adapter = self.residency.task(ADAPTER)
+        await self.selector.warm(Trained(self.ask_edge, adapter) if adapter else None)
 
     async def _start_encoder(self) -> None:
         await self._start_part("encoder", self.embeddings.start)
@@ -423,6 +434,7 @@ def _stages(gateway: Gateway) -> list[Stage]:
             names=gateway.target_names,
             policy=lambda: gateway.policy,
             constraints=settings.constraints,
+            generaliser=gateway.generaliser,
         ),
         "route": lambda: gateway.routing_service.stage(
             gateway.edge, gateway.remotes, names=gateway.target_names, listeners=gateway.metrics.listeners

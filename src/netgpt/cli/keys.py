@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from netgpt.cli.common import json_option, print_json, print_table, reports_errors, say, with_store
+from netgpt.cli.common import json_option, print_json, print_table, reports_errors, say, tell, with_store
 from netgpt.errors import NotFound, RequestError
 from netgpt.settings.routing import Preset, WhenRefused
-from netgpt.store.keys import new_key, shown_key
-from netgpt.store.schema import KeyLimits, KeyRow, KeyUse
 from netgpt.types import SCOPES, Role
 
 if TYPE_CHECKING:
+    from netgpt.store.schema import KeyRow, KeyUse
     from netgpt.store.store import Store
 
 
@@ -54,6 +54,9 @@ def create(
     as_json: bool = json_option,
 ) -> None:
     """Make a key and print its secret. The secret is shown once and kept nowhere."""
+    from netgpt.store.keys import new_key, shown_key
+    from netgpt.store.schema import KeyLimits, KeyRow, KeyUse
+
     now = datetime.now(UTC)
     expires = now + timedelta(days=expires_days) if expires_days is not None else None
     id, secret, hash = new_key()
@@ -88,6 +91,8 @@ def change_limits(
     as_json: bool = json_option,
 ) -> None:
     """Change what a key may use, in force at once; what is left out stays. Without options: show it."""
+    from netgpt.store.keys import shown_key
+
     given = {
         "requests_per_minute": requests_per_minute, "tokens_per_minute": tokens_per_minute,
         "tokens_per_day": tokens_per_day, "cost_per_day": cost_per_day, "cost_per_month": cost_per_month,
@@ -114,6 +119,8 @@ def change_limits(
 @reports_errors
 def list_keys(as_json: bool = json_option) -> None:
     """List the keys, revoked and expired ones too, with what each may use and has used. Never shows a secret."""
+    from netgpt.store.keys import shown_key
+    from netgpt.store.schema import KeyUse
 
     async def read(store: Store) -> tuple[list[KeyRow], dict[str, KeyUse]]:
         return await store.keys(), await store.limits.all_use(datetime.now(UTC))
@@ -127,18 +134,22 @@ def list_keys(as_json: bool = json_option) -> None:
 
 @app.command()
 @reports_errors
-def revoke(id: str = typer.Argument(help="The id that `netgpt keys list` shows (key_...).")) -> None:
+def revoke(
+    id: str = typer.Argument(help="The id that `netgpt keys list` shows (key_...)."), as_json: bool = json_option
+) -> None:
     """Take a key out of force at once."""
     if not with_store(lambda store: store.revoke_key(id)):
         raise NotFound(f"no key {id} in force: `netgpt keys list` shows them", param="id")
-    say(f"Key {id} is revoked. Every call still needs a key.")
+    tell(f"Key {id} is revoked. Every call still needs a key.", as_json, id=id, state="revoked")
 
 
 def _checked_scopes(names: list[str]) -> tuple[str, ...] | None:
     """The scopes in their usual order; None for none named. Raises RequestError."""
     for name in names:
         if name not in SCOPES:
-            raise RequestError(f'no scope "{name}"; the scopes are {", ".join(SCOPES)}', param="scope")
+            near = difflib.get_close_matches(name.casefold(), SCOPES, 1, 0.5)
+            hint = f'; did you mean "{near[0]}"?' if near else ""
+            raise RequestError(f'no scope "{name}"{hint or ";"} The scopes are {", ".join(SCOPES)}', param="scope")
     return tuple(name for name in SCOPES if name in names) or None
 
 

@@ -102,7 +102,7 @@ def list_tools(as_json: bool = json_option) -> None:
 
 @app.command()
 @reports_errors
-def approve(name: str = typer.Argument(help="The server's name in [[tools]].")) -> None:
+def approve(name: str = typer.Argument(help="The server's name in [[tools]]."), as_json: bool = json_option) -> None:
     """Read a server's tools, show their words, and let them count as they stand. A later change holds a tool back."""
     settings = read_settings()
     ((_, offers, _),) = run(_read(settings, name))
@@ -112,6 +112,9 @@ def approve(name: str = typer.Argument(help="The server's name in [[tools]].")) 
 
     with opened_files(settings) as proof:
         Approvals(settings.home, proof).approve(name, offers)
+    if as_json:
+        told = [{"name": each.name, "approved": not each.fault, "fault": each.fault or None} for each in offers]
+        return print_json({"server": name, "tools": told})
     for offer in offers:
         say(plain(f"{offer.name}: {offer.fault or 'approved'}. It says: {offer.description}"))
 

@@ -46,14 +46,16 @@ def pull(
     ),
     again: bool = typer.Option(False, "--again", help="Take what the hub has now, also where other bytes were pinned."),
     untried: bool = typer.Option(False, "--untried", help="Do not start it to see whether it answers."),
+    json: bool = json_option,
 ) -> None:
     """Fetch weights once; a cut download goes on where it stopped, and every byte is checked."""
     from netgpt.models.catalog import BUNDLED, ENCODER
     from netgpt.models.offers import NOT_FOR_ANSWERS
 
-    settings = read_settings()
+    settings, fetched = read_settings(), []
     for each in [name or DEFAULT] if name or source else [DEFAULT, ENCODER]:
         entry = pull_with_progress(settings, each, source, again=again, hub=_hub(settings))
+        fetched.append(as_json(entry))
         print_weights(entry)
         if each == DEFAULT:
             say(NOT_FOR_ANSWERS)
@@ -61,6 +63,8 @@ def pull(
             _try(settings, entry)
         if each not in BUNDLED:
             say(_how_to_use(settings, entry.name))
+    if json:
+        print_json(fetched)
 
 
 @app.command("list")
@@ -138,6 +142,7 @@ def use(
     name: str = typer.Argument(help="A name of `netgpt models list`, also one that was found."),
     copy: bool = typer.Option(False, "--copy", help="Copy a found file; otherwise it is used where it is."),
     untried: bool = typer.Option(False, "--untried", help="Do not start it to see whether it answers."),
+    json: bool = json_option,
 ) -> None:
     """Check a model, list it where it was found in another program's folder, and say how it is used."""
     from netgpt.models.found import look_for_models
@@ -151,6 +156,8 @@ def use(
     if not untried:
         _try(settings, entry)
     say(_how_to_use(settings, entry.name))
+    if json:
+        print_json(as_json(entry))
 
 
 def pull_with_progress(
@@ -164,6 +171,14 @@ def pull_with_progress(
 
     with opened_catalog(settings) as catalog, _bar() as report:
         return fetch(name, catalog, source=source, hub=hub, again=again, progress=report, say=say)
+
+
+def fetched_for_use(settings: Settings, name: str) -> str:
+    """Fetch weights for answers and see that they answer; the name for `edge.model`. Raises as `pull` does."""
+    entry = pull_with_progress(settings, name, hub=_hub(settings))
+    print_weights(entry)
+    _try(settings, entry)
+    return entry.name
 
 
 def _hub(settings: Settings) -> Hub:

@@ -22,6 +22,8 @@ from netgpt.cli.common import (
     reports_errors,
     run,
     say,
+    tell,
+    yes_option,
 )
 from netgpt.cli.measuring import known_kinds, measured, print_kinds, show_measured
 
@@ -104,21 +106,22 @@ def add(
     file: Path = typer.Argument(help="A GGUF file of a chat model."),
     name: str | None = typer.Option(None, help="What to call it; default: from the file's name."),
     copy: bool = typer.Option(False, "--copy", help="Copy the file; otherwise it stays where it is."),
+    json: bool = json_option,
 ) -> None:
     """Check a GGUF file and list it."""
     with opened_catalog() as catalog:
         entry = catalog.add(file, name, copy=copy)
-    print_weights(entry)
+    print_json(as_json(entry)) if json else print_weights(entry)
 
 
 @app.command()
 @reports_errors
-def remove(name: str = typer.Argument()) -> None:
+def remove(name: str = typer.Argument(), json: bool = json_option) -> None:
     """Forget weights; files that NetGPT fetched or copied are deleted, a file added in place stays."""
     with opened_catalog() as catalog:
         entry = catalog.remove(name)
     kept = f"; {entry.path} was left alone" if entry.origin == "added" else ""
-    say(f"removed {entry.name}{kept}")
+    tell(f"removed {entry.name}{kept}", json, name=entry.name, removed=True, path=str(entry.path))
 
 
 @app.command()
@@ -148,7 +151,7 @@ def optimize(
 
 @app.command()
 @reports_errors
-def accept(yes: bool = typer.Option(False, "--yes", help="Do not ask.")) -> None:
+def accept(yes: bool = yes_option, json: bool = json_option) -> None:
     """Take the list of weights and what was measured of them as they stand, after somebody or a backup changed the
     files. Look at them first."""
     from netgpt.app.capability import ProfileFile
@@ -160,7 +163,7 @@ def accept(yes: bool = typer.Option(False, "--yes", help="Do not ask.")) -> None
         confirm_changed(catalog.tampered() | profiles.tampered(), yes)
         catalog.accept()
         profiles.accept()
-    say("the list of weights and what was measured count as they stand")
+    tell("the list of weights and what was measured count as they stand", json, accepted=True)
 
 
 def print_weights(entry: WeightsEntry) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from netgpt.cli.common import json_option, print_json, print_table, reports_errors, say, with_store
+from netgpt.cli.common import json_option, print_json, print_table, reports_errors, say, tell, with_store
 from netgpt.errors import NotFound, RequestError
 
 if TYPE_CHECKING:
@@ -82,13 +82,15 @@ def near(
 
 @app.command()
 @reports_errors
-def remove(source: str = typer.Argument(help="The source, as `netgpt places list` shows it.")) -> None:
+def remove(
+    source: str = typer.Argument(help="The source, as `netgpt places list` shows it."), as_json: bool = json_option
+) -> None:
     """Delete every place of one source."""
     known = {row.source for row in with_store(lambda store: store.places())}
     if source not in known:
         raise NotFound(f'no places come from "{source}": `netgpt places list` shows the sources', param="source")
     with_store(lambda store: store.remove_places(source))
-    say(f"The places of {source} are deleted.")
+    tell(f"The places of {source} are deleted.", as_json, source=source, deleted=True)
 
 
 def _rows(source: str, places: list[Place]) -> list[PlaceRow]:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 
 from netgpt.cli.common import (
+    OnOff,
+    confirm,
     json_option,
     patient_detector,
     plain,
@@ -23,19 +25,21 @@ from netgpt.cli.common import (
     read_settings,
     reports_errors,
     say,
+    tell,
     with_store,
+    yes_option,
 )
 from netgpt.errors import NotFound, RequestError
-from netgpt.store.schema import ConsentRow, KeptExample
+from netgpt.training import PURPOSE
 from netgpt.types import Fact, Label, Person
 
 if TYPE_CHECKING:
     from netgpt.adapters.registry import Registry
+    from netgpt.store.schema import ConsentRow, KeptExample
     from netgpt.store.store import Store
     from netgpt.training.people import Forgotten
 
 
-PURPOSE: Final = "training"
 COMMON_KINDS: Final = (
     "allergy", "budget", "car", "cuisine", "diet", "family", "hobby", "music", "pet", "place", "work",
 )  # fmt: skip
@@ -116,13 +120,6 @@ _USER = typer.Argument(help="The person, as the request's `user` names them.", c
 _TENANT = typer.Option("local", help="The person's tenant.")
 
 
-class ConsentChoice(StrEnum):
-    """Consent."""
-
-    ON = "on"
-    OFF = "off"
-
-
 class Purpose(StrEnum):
     """What a consent is about."""
 
@@ -150,7 +147,9 @@ def add(
     text: str = typer.Argument(help='What holds of the person, such as "is vegetarian".'),
     kind: str = typer.Option("note", help=f"What it is about, one word: {', '.join(COMMON_KINDS)}, or any other."),
     label: Label = typer.Option(
-        Label.PERSONAL, help="public: may leave; personal: used on the box only; sensitive: keeps the request here."
+        Label.PERSONAL,
+        help="public: may leave; personal: used on the box, places and dates leave coarser at most; "
+        "sensitive: keeps the request here.",
     ),
     tenant: str = _TENANT,
     as_json: bool = json_option,
@@ -199,11 +198,12 @@ def remove(
     user: str = _USER,
     id: str = typer.Argument(help="The id that `netgpt profile list USER` shows (fact_...)."),
     tenant: str = _TENANT,
+    as_json: bool = json_option,
 ) -> None:
     """Delete one fact."""
     if not with_store(lambda store: store.remove_fact(Person(tenant, user), id)):
         raise NotFound(f"this person has no fact {id}: `netgpt profile list USER` shows them", param="id")
-    say(f"{id} is deleted.")
+    tell(f"{id} is deleted.", as_json, id=id, deleted=True)
 
 
 @app.command()
@@ -212,53 +212,91 @@ def complete(
     user: str = _USER,
     mode: CompleteMode = typer.Argument(help="How this person's prompts are completed."),
     tenant: str = _TENANT,
+    as_json: bool = json_option,
 ) -> None:
     """Set how a person's prompts are completed."""
     chosen = None if mode is CompleteMode.DEFAULT else mode.value
     with_store(lambda store: store.set_profile(Person(tenant, user), chosen))
-    say(f"Completion for this person: {mode}.")
+    tell(f"Completion for this person: {mode}.", as_json, complete=mode.value)
 
 
 @app.command()
 @reports_errors
 def consent(
     user: str = _USER,
-    word: ConsentChoice | None = typer.Argument(None, help="With --purpose: yes or no."),
-    purpose: Purpose | None = typer.Option(None, help="What the word is about."),
+    purpose: str | None = typer.Argument(None, help=f"What it is about: {', '.join(Purpose)}; left out: all."),
+    word: OnOff | None = typer.Argument(None, help="Say it: on or off; left out: show it."),
     until: datetime | None = typer.Option(None, formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="Ends then (UTC)."),
     third_party: str | None = typer.Option(None, "--third-party", help="Only for this receiver, a host name."),
-    training: ConsentChoice | None = typer.Option(
-        None, help="on: what this person rated good may train adapters, pseudonymized. off: no more, and unlearn it."
-    ),
+    about: Purpose | None = typer.Option(None, "--purpose", hidden=True),
+    training: OnOff | None = typer.Option(None, hidden=True),
     tenant: str = _TENANT,
     as_json: bool = json_option,
 ) -> None:
-    """Show what a person consents to, or change it. Nobody's words train anything without consent.
+    """Show what a person consents to, or change it: `netgpt profile consent ada training on`.
 
-    It counts from the next request on, also in a box that runs. Without options, training is shown.
+    It counts from the next request on, also in a box that runs. Nobody's words train anything without consent; what
+    was learnt is unlearnt with `training off`.
     """
+    said, word = _what_is_said(purpose, word, about, training)
     person = Person(tenant, user)
-    if (word is None) != (purpose is None):
-        raise RequestError("say both: `netgpt profile consent USER --purpose location on`")
-    forgotten = None
-    if purpose is not None and (purpose is not Purpose.TRAINING or until is not None or third_party is not None):
-        ends = until.replace(tzinfo=UTC) if until else None
-        given = word is ConsentChoice.ON
-        with_store(lambda store: store.consents.say(person, purpose.value, given, ends=ends, third_party=third_party))
-    elif (word or training) is ConsentChoice.OFF:
-        from netgpt.training.people import withdraw_consent
-
-        forgotten = with_learning(person, withdraw_consent)
-    elif (word or training) is ConsentChoice.ON:
-        with_store(lambda store: store.learning.set_consent(person, PURPOSE, True))
-    shown = purpose.value if purpose else PURPOSE
-    row = with_store(lambda store: store.learning.consent(person, shown))
+    if said is None:
+        return _show_consents(person, as_json)
+    forgotten = _say_consent(person, said, word, until, third_party) if word is not None else None
+    row = with_store(lambda store: store.learning.consent(person, said.value))
     if as_json:
         return print_json(consent_as_json(row) | (forgotten.as_json() if forgotten else {}))
     whom = f" (towards everybody; towards {third_party} as said now)" if third_party else ""
-    say(f"{shown}: {consent_line(row)}{whom}")
+    say(f"{said}: {consent_line(row)}{whom}")
     if forgotten is not None:
         show_forgotten(forgotten)
+
+
+def _what_is_said(
+    purpose: str | None, word: OnOff | None, about: Purpose | None, training: OnOff | None
+) -> tuple[Purpose | None, OnOff | None]:
+    """Purpose and word, also as earlier versions had them: `on --purpose location`, `--training on`."""
+    if training is not None:
+        return Purpose.TRAINING, training
+    if purpose in tuple(OnOff):
+        if about is None:
+            raise RequestError(f"say what it is about: `netgpt profile consent USER training {purpose}`")
+        return about, OnOff(purpose)
+    if purpose is None:
+        return about, word
+    if purpose not in tuple(Purpose):
+        near = difflib.get_close_matches(purpose.casefold(), tuple(Purpose), 1, 0.5)
+        hint = f'; did you mean "{near[0]}"?' if near else ""
+        raise RequestError(f'no purpose "{plain(purpose)}"{hint} The purposes are {", ".join(Purpose)}')
+    return Purpose(purpose), word
+
+
+def _say_consent(
+    person: Person, purpose: Purpose, word: OnOff, until: datetime | None, third_party: str | None
+) -> Forgotten | None:
+    given = word is OnOff.ON
+    if purpose is Purpose.TRAINING and until is None and third_party is None:
+        if not given:
+            from netgpt.training.people import withdraw_consent
+
+            return with_learning(person, withdraw_consent)
+        with_store(lambda store: store.learning.set_consent(person, PURPOSE, True))
+    else:
+        ends = until.replace(tzinfo=UTC) if until else None
+        with_store(lambda store: store.consents.say(person, purpose.value, given, ends=ends, third_party=third_party))
+    return None
+
+
+def _show_consents(person: Person, as_json: bool) -> None:
+    """What was said of each purpose."""
+
+    async def read(store: Store) -> dict[str, ConsentRow | None]:
+        return {purpose.value: await store.learning.consent(person, purpose.value) for purpose in Purpose}
+
+    rows = with_store(read)
+    if as_json:
+        return print_json({purpose: consent_as_json(row) for purpose, row in rows.items()})
+    print_table(("purpose", "consents"), [(purpose, consent_line(row)) for purpose, row in rows.items()])
 
 
 @app.command()
@@ -307,8 +345,9 @@ def examples(
 
 @app.command()
 @reports_errors
-def forget(user: str = _USER, tenant: str = _TENANT, as_json: bool = json_option) -> None:
+def forget(user: str = _USER, tenant: str = _TENANT, yes: bool = yes_option, as_json: bool = json_option) -> None:
     """Delete everything kept about a person and every adapter that learnt from them; and scrub the files."""
+    confirm(f"Delete all that is kept about {plain(user)}? It cannot be taken back.", yes)
     from netgpt.training.people import forget_person
 
     forgotten = with_learning(Person(tenant, user), forget_person)
@@ -360,7 +399,7 @@ def proposals(
 ) -> None:
     """Show what a person said in passing and may keep as a fact; keep one, or drop it. None is used before that.
 
-    There are some only where the person consents: `netgpt profile consent USER --purpose proposals on`.
+    There are some only where the person consents: `netgpt profile consent USER proposals on`.
     """
     from netgpt.app.proposing import keep_proposal, proposals_of
 

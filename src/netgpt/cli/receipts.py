@@ -19,7 +19,7 @@ from netgpt.cli.common import (
     private_file,
     read_settings,
     reports_errors,
-    say,
+    tell,
     with_store,
 )
 from netgpt.errors import NotFound, RequestError, StoreError
@@ -103,6 +103,7 @@ def verify(
 def export(
     file: Path = typer.Argument(help="Where to write (0600); - for standard output."),
     links_only: bool = typer.Option(False, "--links-only", help="Leave out for whom and what: hashes and sizes alone."),
+    as_json: bool = json_option,
 ) -> None:
     """Write the whole chain as JSON lines for an auditor, with its signed head and how to check it."""
     from netgpt.store.audit import write_file
@@ -114,7 +115,9 @@ def export(
             return write_file(records, key, out.write, accounts=not links_only)
 
     end = with_store(lambda store: store.receipts.with_records(written))
-    say(f"{end.seq} receipts; the head is {end}")
+    if as_json and str(file) == "-":
+        raise RequestError("--json goes with a file: standard output holds the receipts then")
+    tell(f"{end.seq} receipts; the head is {end}", as_json, file=str(file), receipts=end.seq, head=str(end))
 
 
 @app.command("head")

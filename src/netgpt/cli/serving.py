@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from netgpt.cli.common import say
 from netgpt.errors import SettingsError
 from netgpt.files import check_home, open_own, why_not
-from netgpt.settings import Settings
+from netgpt.settings import Settings, misspelt_variables
 
 if TYPE_CHECKING:
     from netgpt.app.gateway import Gateway
@@ -125,7 +125,7 @@ def introduce(
         say(NOT_FOR_ANSWERS)
     if most < server.max_concurrency + server.max_waiting:
         say(f"Open files are few here (ulimit -n): {most} connections at once, fewer than server.max_waiting.")
-    for remark in remarks:
+    for remark in (*remarks, *misspelt_variables(os.environ)):
         say(remark)
     if not has_keys and settings.oidc.issuer is None:
         say("No key exists: programs on this machine need none. `netgpt keys create` makes the first.")

@@ -23,6 +23,7 @@ from netgpt.cli.common import (
     run,
     say,
     with_store,
+    yes_option,
 )
 from netgpt.errors import NetGPTError, RequestError
 from netgpt.settings import Settings
@@ -209,7 +210,7 @@ def move(
 
 @app.command("reset-sealed")
 @reports_errors
-def reset_sealed(yes: bool = typer.Option(False, "--yes", help="Do not ask."), as_json: bool = json_option) -> None:
+def reset_sealed(yes: bool = yes_option, as_json: bool = json_option) -> None:
     """Start over without what a lost key sealed. Figures, API keys and places stay; the old file is moved aside.
 
     Lost: texts, facts, pseudonym maps, examples, receipts, consents, and whose each row is.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from netgpt.cli.common import json_option, print_details, print_json, print_table, reports_errors, say, with_store
+from netgpt.cli.common import json_option, print_details, print_json, print_table, reports_errors, tell, with_store
 from netgpt.errors import NotFound
 from netgpt.types import Person
 
@@ -50,10 +50,10 @@ def show(waiting: str = _ID, as_json: bool = json_option) -> None:
 
 @app.command()
 @reports_errors
-def cancel(waiting: str = _ID) -> None:
+def cancel(waiting: str = _ID, as_json: bool = json_option) -> None:
     """Do not send a request; or delete one that has ended, with its answer."""
     with_store(lambda store: store.waiting.cancel(waiting))
-    say(f"{waiting} is deleted")
+    tell(f"{waiting} is deleted", as_json, id=waiting, deleted=True)
 
 
 def _as_dict(row: WaitingRow) -> dict[str, Any]:

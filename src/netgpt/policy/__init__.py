@@ -7,6 +7,7 @@ that fails. `Disclosure` asks what may leave in one request: on each level of th
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import logging
 import re
@@ -41,10 +42,11 @@ ACTIONS = (
 
 DEFAULT_CONTEXT: Mapping[str, object] = {
     "destination": "", "cloud": "", "region": "", "purpose": "", "consent": (), "precision": "exact", "asked": "auto",
-    "tool": "", "listed": False,
+    "tool": "", "listed": False, "stated": False,
 }  # fmt: skip
 """Defaults of the context. `destination`: host name; `cloud`: model name; `asked`: "auto", or "cloud" when the caller
-named the cloud; `tool`: whose arguments it would be in; `listed`: whether the settings say that the tool may see it."""
+named the cloud; `tool`: whose arguments it would be in; `listed`: whether the settings say that the tool may see it;
+`stated`: whether it is a fact that the person stated beforehand, not words of the request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,7 +358,13 @@ def own_text(name_or_path: str) -> tuple[str, str]:
         return _shipped(name_or_path), f"{name_or_path}.cedar"
     path = Path(name_or_path).expanduser().absolute()
     if not path.exists():
-        raise SettingsError(f"{path}: no such policy file. Name a .cedar file, or one of {', '.join(READY_MADE)}.")
+        near = difflib.get_close_matches(name_or_path.casefold(), READY_MADE, 1, 0.7)
+        hint = (
+            f'; did you mean "{near[0]}"?' if near else f". There are {', '.join(READY_MADE)}, or name a .cedar file."
+        )
+        if path.suffix == ".cedar" or "/" in name_or_path:
+            raise SettingsError(f"{path}: no such policy file{hint}")
+        raise SettingsError(f'no set of rules is called "{name_or_path}"{hint}')
     return read_text(path, SettingsError), str(path)
 
 
@@ -624,7 +632,7 @@ class Disclosure:
             "destination": destination.host, "cloud": destination.model, "region": destination.region,
             "purpose": destination.purpose, "consent": consent, "asked": asked, "tool": tool, "listed": False,
         }  # fmt: skip
-        self._answers: dict[tuple[str, Label, tuple[str, ...]], Terms] = {}
+        self._answers: dict[tuple[str, Label, tuple[str, ...], bool], Terms] = {}
 
     def __call__(self, kind: str, public: bool = False) -> Terms:
         """The terms on which this kind may leave. `public`: the words are public, whatever their kind."""
@@ -638,6 +646,10 @@ class Disclosure:
     def passes(self, fact: Fact) -> bool:
         """Whether a fact may leave as it is."""
         return bool(self._terms(fact.kind.upper(), fact.label, _EXACT).allowed)
+
+    def of_stated(self, kind: str) -> Terms:
+        """The terms on which a personal value of this kind may leave that the person stated beforehand."""
+        return self._terms(kind, Label.PERSONAL, self._hierarchy(kind), stated=True)
 
     def keeps_facts(self, facts: Iterable[Fact]) -> tuple[Kept, ...]:
         """The sensitive ones of a request's chosen facts that may leave at no level: they keep the request on the box,
@@ -660,13 +672,13 @@ class Disclosure:
         """Whether any of these kinds may leave at one of these precisions."""
         return any(precision in levels for kind in kinds for precision, _ in self(kind).allowed)
 
-    def _terms(self, kind: str, label: Label, levels: tuple[str, ...]) -> Terms:
-        key = (kind, label, levels)
+    def _terms(self, kind: str, label: Label, levels: tuple[str, ...], stated: bool = False) -> Terms:
+        key = (kind, label, levels, stated)
         known = self._answers.get(key)
         if known is None:
             who = self._principal
             what = Resource("Information", "", who.tenant, who.user, kind, label.value, self._family(kind))
             listed = not self._sees.isdisjoint((kind, what.family))
-            context = {**self._context, "listed": True} if listed else self._context
+            context = {**self._context, "listed": listed, "stated": stated}
             known = self._answers[key] = self._policy.terms(who, what, levels, context, self._action)
         return known

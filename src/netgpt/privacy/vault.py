@@ -142,6 +142,7 @@ class Vault:
         languages: tuple[str, ...] = (ALL,),
         public_figures: bool = True,
         encode: Encoder = SaidBody,
+        stated: Sequence[Generalised] = (),
     ) -> Outbound:
         """The body as it may leave. `body` is not changed.
 
@@ -152,7 +153,8 @@ class Vault:
         that the owner lets pass where they have the form of identifiers. `exceptions`: words that the owner says are
         not private (`exceptions`). `languages`: in whose scripts names are looked for; `public_figures`: whether
         publicly known people who are asked about may leave by name, if `terms` let FIGURE leave. `encode`: says what
-        was made safe in the destination's dialect.
+        was made safe in the destination's dialect. `stated`: facts that stand in `body` in coarser words, for the
+        account.
         Raises DetectorError (not checked) and NotDisclosable (too long, media, cannot be made safe, `kept`), and what
         `encode` raises.
         """
@@ -186,7 +188,8 @@ class Vault:
         self._shift = anonymizer.computing.shift or self._shift  # of any destination of the request
         self._sealed.update(anonymizer.used())
         self.found_kinds, self.finds = frozenset(anonymizer.kinds), anonymizer.finds
-        self.hidden, self.generalised, self.kept = anonymizer.hidden(), anonymizer.generalised(), anonymizer.kept()
+        self.hidden, self.kept = anonymizer.hidden(), anonymizer.kept()
+        self.generalised = (*anonymizer.generalised(), *stated)
         if self.kept:
             raise kept_by_policy(self.kept)
         if self.hidden:

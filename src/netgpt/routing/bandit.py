@@ -20,6 +20,7 @@ Vector = NDArray[np.float64]
 
 NOISE: Final = 0.2  # variance of one answer doing or not around its chance: 0.25 at one half, less at the ends
 LIMIT: Final = 3.0  # features are cut to this: no odd request may pull a model about by its size
+WIDE: Final = 1.5
 MOST_FEATURES: Final = 16
 SIZE: Final = MOST_FEATURES + 1
 
@@ -53,6 +54,7 @@ class Evidence:
         self._prior[0] = NOISE / level_sd**2
         self._seen = np.zeros((SIZE, SIZE))
         self._sum = np.zeros(SIZE)
+        self._shown = np.zeros(SIZE)
         self._read: tuple[Vector, Vector] | None = None
 
     @property
@@ -64,6 +66,19 @@ class Evidence:
         """(difference from the prior, standard deviation) for a request."""
         mean, inverse = self._solved()
         return float(phi.dot(mean)), math.sqrt(NOISE * float(phi.dot(inverse.dot(phi))))
+
+    def shown(self, phi: Vector) -> tuple[float, float]:
+        """The same as decisions see it: it goes after what is known by a bounded step for each observation."""
+        return float(phi.dot(self._shown)), self.shift(phi)[1]
+
+    def follow(self, most: float, phi: Vector) -> None:
+        """Let what decisions see come nearer to what is known: by `most` at the most for this request, and for those
+        seen before, of which `WIDE` times their root mean square is taken for the widest."""
+        gap = self._solved()[0] - self._shown
+        widest = WIDE * math.sqrt(max(0.0, float(gap.dot(self._seen.dot(gap)))) / max(self.weight, 1e-9))
+        widest = max(widest, abs(float(phi.dot(gap))))
+        if widest > 0:
+            self._shown = self._shown + gap * min(1.0, most / widest)
 
     def add(self, phi: Vector, difference: float, weight: float) -> None:
         """Count an observation: `difference` from the prior, with `weight` (1: a whole one)."""
@@ -81,6 +96,11 @@ class Evidence:
         self._sum *= share
         self._read = None
 
+    def fade_out(self, share: float) -> None:
+        """The same, and let decisions see as much less of it."""
+        self.fade(share)
+        self._shown = self._shown * share
+
     def _solved(self) -> tuple[Vector, Vector]:
         if self._read is None:
             inverse: Vector = np.linalg.inv(np.diag(self._prior) + self._seen).astype(np.float64)
@@ -89,7 +109,7 @@ class Evidence:
 
     def numbers(self) -> dict[str, Any]:
         """All that was seen, for JSON; exact."""
-        return {"seen": self._seen[_LOWER].tolist(), "sum": self._sum.tolist()}
+        return {"seen": self._seen[_LOWER].tolist(), "sum": self._sum.tolist(), "shown": self._shown.tolist()}
 
     @classmethod
     def of_numbers(cls, numbers: Mapping[str, Any], **widths: float) -> Self:
@@ -103,6 +123,10 @@ class Evidence:
         one._seen[_LOWER] = seen
         one._seen = one._seen + one._seen.T - np.diag(np.diag(one._seen))
         one._sum = total
+        shown = numbers.get("shown")  # what an earlier version wrote has none: all that it knew was seen at once
+        one._shown = np.array(shown, dtype=np.float64) if shown is not None else one._solved()[0].copy()
+        if one._shown.shape != (SIZE,) or not np.isfinite(one._shown).all():
+            raise ValueError("what decisions see does not fit the number of features")
         return one
 
 

@@ -13,7 +13,7 @@ from enum import IntEnum
 from itertools import takewhile
 from typing import Any, Final
 
-from netgpt.judgement import TaskKind
+from netgpt.judgement import TASK_KINDS, TaskKind
 from netgpt.routing.link_state import SignalsView
 from netgpt.settings import Settings
 from netgpt.settings.routing import Routing
@@ -175,8 +175,11 @@ def priors_of(prior: Prior, names: Iterable[str], kind: TaskKind, features: Feat
     for name in names:
         known = [(chance, one) for each, chance in chances if (one := prior(name, each)) is not None]
         weight = sum(chance for chance, _ in known)
-        if weight < _FEWEST:
-            continue
+        if weight < _FEWEST:  # it looks like no kind: as the model does on the whole, where that is known
+            known = [(1.0, one) for each in TASK_KINDS if (one := prior(name, each)) is not None]
+            weight = float(len(known))
+            if features.tools or weight < len(TASK_KINDS) / 2:
+                continue
         mean = sum(chance * one for chance, one in known) / weight
         formed = prior(name, "json") if features.structured else None
         found[name] = mean if formed is None else min(mean, formed)

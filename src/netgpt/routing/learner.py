@@ -86,6 +86,11 @@ FIRST_RATINGS: Final = 5.0
 USUAL_KEPT: Final = 0.97
 OWN: Final = {"level_sd": 0.1, "slope_sd": 0.1}
 """How far one key's needs are taken to differ from everybody's before it is known."""
+STEP_OF_ALL, STEP_OF_ONE = 0.035, 0.01
+"""By how much one rating may move the chance of such a request on a young box: for everybody, and more for who rated.
+What it says beyond that is not lost: later ones let it in."""
+YOUNG: Final = 20.0
+"""Ratings from which on the step grows with their number: among many, one weighs little by itself."""
 MOST_OWN: Final = 64  # keys with a model of their own; the one observed longest ago gives way
 LOWEST, HIGHEST = 0.01, 0.99
 
@@ -122,10 +127,10 @@ class Learner:
         phi = phi_of(x)
         known = self._target(target)
         self._fade(known)
-        shift, sd = known.evidence.shift(phi)
+        shift, sd = known.evidence.shown(phi)
         own = self._own.get(self._digest(key), {}).get(target)
         if own is not None:
-            more, own_sd = own.shift(phi)
+            more, own_sd = own.shown(phi)
             shift, sd = shift + more, min(sd, own_sd)
         return Belief(min(max(prior + shift, LOWEST), HIGHEST), sd)
 
@@ -218,12 +223,21 @@ class Learner:
         growth = now.most - before.most
         target.evidence.fade(FADES**growth)
         target.evidence.correct(phi, moment, growth)
+        says_more = abs(now.difference - before.difference) > 1e-9 or growth > 0 or now.own_counts > before.own_counts
+        if says_more:
+            target.evidence.follow(STEP_OF_ALL * self._known() * min(1.0, 2 * max(now.counts, before.counts)), phi)
         self._observed += growth
         own = self._own_of(outcome.key, outcome.target)
         own_growth = max(0.0, now.own_counts - before.own_counts)
         own.fade(FADES**own_growth)
         own.correct(phi, now.own_counts * now.own - before.own_counts * before.own, own_growth)
+        if says_more:
+            own.follow(STEP_OF_ONE * self._known() * max(now.own_counts, before.own_counts), phi)
         return now
+
+    def _known(self) -> float:
+        """How many times the step of a young box one rating may move a chance."""
+        return max(1.0, self._rated / YOUNG)
 
     def _weighed(self, target: Experience, key: str, surprise: float, opinion: Opinion) -> float:
         """How much this key's opinion counts for everybody: see `routing.trust`."""
@@ -252,7 +266,7 @@ class Learner:
         """Age a target's evidence while others are used: in steps, so that the time of the call does not matter."""
         steps = self._observed // STEP - target.faded_at
         if steps > 0:
-            target.evidence.fade(FADES_UNUSED ** (steps * STEP))
+            target.evidence.fade_out(FADES_UNUSED ** (steps * STEP))
             target.faded_at += steps
 
     def _target(self, name: str) -> Experience:

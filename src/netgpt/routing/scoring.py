@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from netgpt.routing.candidates import Severity, Situation, Target, Violation, violation_on
+from netgpt.routing.candidates import ABLE, Severity, Situation, Target, Violation, violation_on
 from netgpt.routing.link_state import Estimate, LinkView, SignalsView, SystemView
 from netgpt.settings.routing import Routing
 from netgpt.types import EDGE, Expected
@@ -267,8 +267,18 @@ def weigh_one(
     """What one target is expected to give, and what rules it out."""
     prior = prior_of(target, situation)
     one = expect(target, situation, situation.signals, believe(target.name, prior), weights, prior)
+    if target.remote and situation.personal_facts and rules.edge_when_personal == "able":
+        situation = replace(situation, personal_facts=_box_is_able(situation, believe))
     violation = violation_on(target, situation, rules, one)
     return (one if violation is None else replace(one, ruled_out=violation.words)), violation
+
+
+def _box_is_able(situation: Situation, believe: Believe) -> bool:
+    """Whether the model on the box does for at least half of such requests; where that was not measured, it is."""
+    edge = next((target for target in situation.targets if target.name == EDGE), None)
+    if edge is None or EDGE not in situation.priors:
+        return True
+    return believe(EDGE, prior_of(edge, situation)) >= ABLE
 
 
 def _severity(violation: Violation | None) -> int:

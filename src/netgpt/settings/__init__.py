@@ -8,7 +8,6 @@ A wrong setting is a `SettingsError` that names the file, the line and what woul
 from __future__ import annotations
 
 import copy
-import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,6 +28,7 @@ from netgpt.errors import SettingsError
 from netgpt.files import parse_toml, read_text
 from netgpt.registry import leave_out
 from netgpt.settings.environment import environment_proxy, read_headers
+from netgpt.settings.faults import SettingNames, explained
 from netgpt.settings.routing import Insights, Routing, SignalsSection, Upstream, WaitingSettings
 from netgpt.settings.sections import (
     MODEL_FOLDERS,
@@ -52,7 +52,7 @@ from netgpt.settings.sections import (
     TrainingSettings,
     WorkflowSettings,
 )
-from netgpt.settings.source import FILE_NAME, GivenSettings, SettingFault, Source, line_of
+from netgpt.settings.source import FILE_NAME, GivenSettings, Source, line_of
 from netgpt.settings.tools import McpSettings, ToolServer
 
 
@@ -207,12 +207,18 @@ def settings_in(given: GivenSettings, source: Source) -> Settings:
     try:
         settings = Settings.model_validate(given.values)
     except ValidationError as error:
-        raise _faulty(error, source.file, given) from None
+        told, faults = explained(error, SettingNames(Settings, TABLES), source.file, given)
+        raise SettingsError(told, faults=faults) from None
     env = dict(os.environ) if source.environment is None else dict(source.environment)
     for remote in settings.remotes.values():
         remote.found_in(environment_proxy(env, remote.base_url or ""))
     settings._source = source
     return settings
+
+
+def file_in_use() -> Path | None:
+    """The file that is read where none is named; None: there is none. Raises SettingsError: see NETGPT_CONFIG."""
+    return _find_file(None, dict(os.environ))
 
 
 def _find_file(file: Path | None, env: dict[str, str]) -> Path | None:
@@ -256,19 +262,16 @@ def misspelt_variables(env: Mapping[str, str]) -> list[str]:
     >>> misspelt_variables({"NETGPT_SERVER_PORT": "8080", "NETGPT_SERVER__PORT": "8080"})
     ['NETGPT_SERVER_PORT: no such setting; did you mean NETGPT_SERVER__PORT?']
     """
-    known = {f"NETGPT_{name.upper()}": name for name in Settings.model_fields}
-    for section, field in Settings.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            known |= {f"NETGPT_{section}__{name}".upper(): name for name in field.annotation.model_fields}
-    found = []
-    for name in sorted(env):
-        if not name.startswith("NETGPT_") or "__" in name or name in OTHER_VARIABLES or name in known or not env[name]:
-            continue  # those with two lines between section and name are read, and refused by their section
-        flat = {each.replace("__", "_"): each for each in known}
-        near = difflib.get_close_matches(name, flat, 1, cutoff=0.8)
-        if near:
-            found.append(f"{name}: no such setting; did you mean {flat[near[0]]}?")
-    return found
+    return list(SettingNames(Settings, TABLES).misspelt(env, OTHER_VARIABLES))
+
+
+def where_is(dotted: str, file: Path | None = None, environment: Mapping[str, str] | None = None) -> str:
+    """Where a setting stands, for messages: its variable, or the file with its line, and the name."""
+    env = dict(os.environ) if environment is None else dict(environment)
+    if env.get(variable := "NETGPT_" + dotted.upper().replace(".", "__")):
+        return variable
+    path = _find_file(file, env)
+    return f"{path}:{line_of(read_text(path, SettingsError), dotted)}: {dotted}" if path else dotted
 
 
 def _merge_other_programs(values: dict[str, Any], env: dict[str, str]) -> dict[str, str]:
@@ -333,45 +336,5 @@ def _merge_upstreams(values: dict[str, Any], given: Any) -> set[str]:
     return written
 
 
-_SHOWN_FAULTS = 20
-
-
-def _faulty(error: ValidationError, path: Path | None, given: GivenSettings) -> SettingsError:
-    """One line a fault: where it stands, what is wrong, what would be right. Values are not echoed."""
-    found = error.errors(include_input=False, include_url=False)
-    faults = tuple(_fault(each["loc"], each["type"], each["msg"], path, given) for each in found[:_SHOWN_FAULTS])
-    lines = [fault.line for fault in faults]
-    if len(found) > _SHOWN_FAULTS:
-        lines.append(f"... and {len(found) - _SHOWN_FAULTS} more")
-    return SettingsError("\n".join(lines) + "\nSee docs/settings.md for every setting.", faults=faults)
-
-
-def _fault(
-    loc: tuple[int | str, ...], kind: str, message: str, path: Path | None, given: GivenSettings
-) -> SettingFault:
-    # A contradiction between two sections has no place of its own: its text names both.
-    dotted = ".".join(str(part) for part in loc if not isinstance(part, int)) or "settings"
-    name, table = ".".join(map(str, loc)), next((part for part in loc if isinstance(part, int)), None)
-    if dotted in given.from_environment:
-        where = "NETGPT_" + dotted.upper().replace(".", "__")
-    elif name in given.from_environment:
-        where = f"the environment (NETGPT_UPSTREAMS__...): {dotted}"
-    else:
-        array = table if loc and loc[0] in TABLES else None
-        line = f":{line_of(given.text, dotted, array)}" if path and dotted != "settings" else ""
-        where = f"{path}{line}: {dotted}" if path else dotted
-    unknown = kind == "extra_forbidden"
-    what = f"no such setting{_near(dotted)}" if unknown else message.removeprefix("Value error, ")
-    return SettingFault(name, where, what)
-
-
 TABLES: dict[str, Any] = {"upstreams": Upstream, "tools": ToolServer}
 """Settings of which there are several, each a table of its own."""
-
-
-def _near(dotted: str) -> str:
-    section, _, key = dotted.rpartition(".")
-    field = Settings.model_fields.get(section)
-    model: Any = TABLES.get(section) or (field.annotation if field else Settings)
-    close = difflib.get_close_matches(key, model.model_fields, 1, cutoff=0.5)
-    return f'; did you mean "{close[0]}"?' if close else ""

@@ -50,8 +50,11 @@ class Routing(Section):
         description="At most this share of the requests goes to a cloud; those that only a cloud can answer count too.",
     )
     max_edge_words: int = Field(40, ge=1, description="Longer requests are less trusted to the edge model.")
-    edge_when_personal: bool = Field(
-        True, description="A request completed with personal facts is answered on the box, where they may be used."
+    edge_when_personal: bool | Literal["able"] = Field(
+        "able",
+        description="Whether a request completed with personal facts is answered on the box, where they may be used. "
+        '"able": where the model there does for at least half of such requests, or nothing is known of it; else '
+        "another is asked, without those facts.",
     )
     switch_margin: float = Field(
         0.15,

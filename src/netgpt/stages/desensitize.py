@@ -10,6 +10,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any
 
 from netgpt.completion.compose import Placement, compose
@@ -22,7 +23,7 @@ from netgpt.constraints.asking import (
     without_notes,
 )
 from netgpt.constraints.stream import may_be_chosen
-from netgpt.context import SENSITIVE_KIND
+from netgpt.context import SENSITIVE_KIND, private_values
 from netgpt.dialects.clouds import encoder_of
 from netgpt.errors import NetGPTError, PayloadTooLarge, PrivacyError, RequestError
 from netgpt.exchange import Exchange
@@ -34,16 +35,18 @@ from netgpt.privacy.generalize import PLACE_LEVELS, Generaliser
 from netgpt.privacy.kinds import family, hierarchy
 from netgpt.privacy.masking import PUBLIC, kept_by_policy
 from netgpt.privacy.restore import Account, restore_chunks
+from netgpt.privacy.stated import CoarserFact, coarser_fact, stated_kind
 from netgpt.privacy.turns import ASKED_BY
 from netgpt.privacy.vault import Vault, readdressed
 from netgpt.routing.candidates import asked_target, last_user_text
 from netgpt.settings.sections import Cloud, ConstraintSettings, Privacy
 from netgpt.store.store import Store
-from netgpt.types import Generalised, Hidden, Kept, Label, Message, Person
+from netgpt.types import Fact, Generalised, Hidden, Kept, Label, Message, Person
 
 LOCKS_KEPT = 1_000
 _WAITS = 3
 """Times `privacy.timeout_s` in which all is hidden: what is searched is searched twice, and others go first."""
+NO_FACTS: Mapping[Fact, CoarserFact] = MappingProxyType({})
 _LARGE_MAP = 20_000
 """Bytes of a conversation's map that is not read on the event loop."""
 
@@ -72,10 +75,12 @@ class Desensitize:
         names: Mapping[str, str],
         policy: Callable[[], Policy],
         constraints: ConstraintSettings | None = None,
+        generaliser: Generaliser | None = None,
     ) -> None:
         """`remotes`: the settings of every model elsewhere, by its target's name. `names`: which target a model's name
         asks for. `policy`: gives the rules in force, which may change at any time. `constraints`: whether
-        requests for suggestions leave with the sentence that asks for options."""
+        requests for suggestions leave with the sentence that asks for options. `generaliser`: one that is made ready
+        elsewhere."""
         self.store, self.detector, self.remotes, self.privacy = store, detector, remotes, privacy
         self.names, self.policy = names, policy
         self.constraints = constraints or ConstraintSettings(enabled=False)
@@ -84,10 +89,11 @@ class Desensitize:
             for target, remote in remotes.items()
         }
         self.encoders = {target: encoder_of(remote) for target, remote in remotes.items()}
-        self.generaliser = Generaliser()
+        self.generaliser = generaliser or Generaliser()
         self.sensitive = frozenset({SENSITIVE_KIND, *privacy.sensitive_kinds})
         self._locks: OrderedDict[tuple[Person, str], asyncio.Lock] = OrderedDict()
         self._aside = Aside()
+        self._reading: asyncio.Future[None] | None = None
 
     async def __call__(self, exchange: Exchange) -> None:
         exchange.vault, exchange.outbound, exchange.block_reason = None, None, None
@@ -209,9 +215,10 @@ class Desensitize:
             sealing.address(target, alike, remote, self.encoders[target])
             return
         kept = may.keeps_facts(sealing.exchange.chosen)
-        body = outbound_body(sealing.exchange, sealing.model, may, sealing.room)
+        coarser = await self._coarser(sealing.exchange, may)
+        body = outbound_body(sealing.exchange, sealing.model, may, sealing.room, coarser)
         try:
-            outbound = await self._made_safe(vault, detector, body, sealing.exchange, may, remote.pass_fields)
+            outbound = await self._made_safe(vault, detector, body, sealing.exchange, may, remote.pass_fields, coarser)
             if kept:
                 raise kept_by_policy(kept)
         except (PrivacyError, PayloadTooLarge) as error:
@@ -219,6 +226,29 @@ class Desensitize:
             return
         sealing.masked.append((may, frozenset(remote.pass_fields), outbound))
         sealing.address(target, outbound, remote, self.encoders[target])
+
+    async def _coarser(self, exchange: Exchange, may: Disclosure) -> dict[Fact, CoarserFact]:
+        """The chosen personal facts that leave in coarser words. The gazetteer is read for the first place."""
+        found: dict[Fact, CoarserFact] = {}
+        for fact in exchange.chosen:
+            kind = stated_kind(fact) if fact.source == "profile" and fact.label is Label.PERSONAL else None
+            if kind is None or may.passes(fact):
+                continue
+            is_place = any(level in PLACE_LEVELS for level, _ in may.of_stated(kind).allowed)
+            if is_place and not await self._knows_places():
+                continue
+            values = [value for _, value in private_values([fact])]
+            if (made := coarser_fact(fact, values, may.of_stated, self.generaliser)) is not None:
+                found[fact] = made
+        return found
+
+    async def _knows_places(self) -> bool:
+        """Whether the gazetteer is there in time: without it a stated place is left out."""
+        if not self.generaliser.is_ready:
+            self._reading = self._reading or asyncio.ensure_future(asyncio.to_thread(self.generaliser.get_ready))
+            with suppress(TimeoutError, PrivacyError):
+                await asyncio.wait_for(asyncio.shield(self._reading), self.privacy.timeout_s)
+        return self.generaliser.is_ready
 
     async def _get_ready(self, may: Disclosure) -> None:
         """The gazetteer is read at the first request whose places may leave in coarser words: not on the event loop."""
@@ -233,14 +263,18 @@ class Desensitize:
         exchange: Exchange,
         may: Disclosure,
         passes: Collection[str],
+        coarser: Mapping[Fact, CoarserFact],
     ) -> Outbound:
+        said = frozenset[str]().union(*(each.words for each in coarser.values()))
         media = self.privacy.media
         rule = may.keeps_media() if media == "send" else None
         options = {
-            "values": exchange.private_values,
+            "values": [pair for pair in exchange.private_values if pair[1].casefold() not in said],
             "media": f"kept by the policy ({rule})" if rule else media,
             "max_chars": self.privacy.max_chars,
-            "public": [fact.text for fact in exchange.facts if fact.label is Label.PUBLIC],
+            "public": [fact.text for fact in exchange.facts if fact.label is Label.PUBLIC]
+            + [each.fact.text for each in coarser.values()],
+            "stated": [each.account for each in coarser.values()],
             "terms": may,
             "generaliser": self.generaliser,
             "passes": passes,
@@ -364,14 +398,17 @@ def own_words(remote: Cloud) -> dict[str, Any]:
     return {"netgpt": {"complete": "off"}} if remote.is_neighbour else {}
 
 
-def outbound_body(exchange: Exchange, model: str, may: Disclosure, room: str) -> dict[str, Any]:
+def outbound_body(
+    exchange: Exchange, model: str, may: Disclosure, room: str, coarser: Mapping[Fact, CoarserFact] = NO_FACTS
+) -> dict[str, Any]:
     """The request as that model would get it, before anything is hidden: facts that may not leave are left out.
-    `room`: the language of the sentence that asks for options; "": without it."""
-    passing = tuple(fact for fact in exchange.chosen if may.passes(fact))
+    `room`: the language of the sentence that asks for options; "": without it. `coarser`: facts that leave so."""
+    stated = {fact: each.fact for fact, each in coarser.items()}
+    passing = tuple(stated.get(fact, fact) for fact in exchange.chosen if fact in stated or may.passes(fact))
     written = exchange.get("completion") or {}
     place: Placement = written.get("placement_elsewhere", "after")
     alike = written.get("rewritten") or place == written.get("placement", "after")
-    all_pass = alike and len(passing) == len(exchange.chosen)
+    all_pass = alike and passing == exchange.chosen
     messages = exchange.messages if all_pass else compose(exchange.request.messages, passing, place)
     messages = _leaving_room(messages, room)
     body = {**exchange.request.body, "messages": messages, "model": model}

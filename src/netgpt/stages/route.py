@@ -12,6 +12,7 @@ from netgpt.errors import ModelUnavailable
 from netgpt.exchange import Exchange
 from netgpt.judgement import TaskKind
 from netgpt.models.base import ChatModel, RemoteModel
+from netgpt.privacy.stated import STATED
 from netgpt.routing.candidates import (
     AUTO,
     NOBODY,
@@ -162,7 +163,7 @@ class Route:
             deadline_s=request.deadline_s,
             budget_left=caller.budget_left,
             sensitive=sensitive,
-            personal_facts=any(fact.label is not Label.PUBLIC for fact in exchange.chosen),
+            personal_facts=_stays(exchange),
             answer_tokens=request.body.get("max_completion_tokens") or request.body.get("max_tokens"),
             long=features.words > self.rules.max_edge_words,
             now=time.monotonic(),
@@ -214,6 +215,12 @@ def _with(target: Target, ok: bool, detail: str, may_have: bool, block_reason: s
 def _exposure(exchange: Exchange, *, own: bool) -> float:
     coarser = sum(value.count for value in exchange.generalised)
     return exposure_of(own=own, hidden=len(exchange.hidden), coarser=coarser, rank=exchange.label.rank)
+
+
+def _stays(exchange: Exchange) -> bool:
+    """Whether the request was completed with personal facts of which nothing leaves, not even in coarser words."""
+    leave = sum(value.count for value in exchange.generalised if value.rule == STATED)
+    return sum(fact.label is not Label.PUBLIC for fact in exchange.chosen) > leave
 
 
 def _sensitive(exchange: Exchange) -> tuple[str, ...]:

@@ -24,13 +24,13 @@ from netgpt.privacy.vault import Vault
 from netgpt.settings.sections import Site
 from netgpt.store.schema import ExchangeRecord, NewExample, PlaceRow
 from netgpt.store.store import Store
+from netgpt.training import PURPOSE as PURPOSE
 from netgpt.training.example import Example, deduplicated, read_examples
 from netgpt.training.k_anonymity import Vocabulary, common_words, shared_by
 from netgpt.training.recipes import RECIPES, recipe_named
 from netgpt.types import Fact, Label, Message, Person
 
 UNCHECKED: Final = "the detector failed, so nothing was taken"
-PURPOSE: Final = "training"
 """The purpose in the record of consent."""
 GOOD: Final = 1
 """The rating of an exchange that becomes an example."""
@@ -100,7 +100,7 @@ class Gathered:
         if wanted.scope == "user":
             cures.insert(0, "rate good answers (POST /v1/feedback, or `netgpt profile keep USER EXCHANGE`)")
         if wanted.scope == "site":
-            cures.insert(0, "have people consent (`netgpt profile consent USER --training on`) and rate answers")
+            cures.insert(0, "have people consent (`netgpt profile consent USER training on`) and rate answers")
         if wanted.scope != "user":
             cures.append("let the cloud write some with --self-instruct N")
         raise RequestError(
@@ -131,7 +131,7 @@ async def _check_consent(store: Store, person: Person) -> None:
     consent = await store.learning.consent(person, PURPOSE)
     if consent is None or not consent.stands:
         raise PermissionDenied(
-            "this person has not consented to training: they say so with `netgpt profile consent USER --training on`, "
+            "this person has not consented to training: they say so with `netgpt profile consent USER training on`, "
             "or PATCH /v1/profiles/USER"
         )
 

@@ -16,16 +16,13 @@ from typing import Any, Final
 from netgpt.adapters.card import digests_of
 from netgpt.adapters.registry import Registry
 from netgpt.errors import StoreError
-from netgpt.privacy.vault import Vault
-from netgpt.routing.learner import Learner
 from netgpt.store.audit import as_line
 from netgpt.store.keys import token_id
 from netgpt.store.learning import DecisionRow
 from netgpt.store.people import ConsentEntry, state_of
 from netgpt.store.schema import ExchangeRecord, KeyRow, values_of
 from netgpt.store.store import Store
-from netgpt.training.collect import PURPOSE
-from netgpt.training.lora.run import drop_runs
+from netgpt.training import PURPOSE
 from netgpt.types import Person
 
 _PAGE: Final = 200
@@ -43,6 +40,8 @@ async def forget_in_learner(store: Store, keys: tuple[str, ...]) -> None:
         state = await store.decisions.state()
         if state is None:
             return
+        from netgpt.routing.learner import Learner
+
         learner = Learner.restore(state)
     except StoreError:
         return await store.decisions.save_state(b"{}")
@@ -113,7 +112,11 @@ async def forget_example(store: Store, registry: Registry, training: Path, perso
 
 async def _unlearn(registry: Registry, training: Path, person: Person) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(trainings, adapters) that were deleted."""
-    trainings = await asyncio.to_thread(drop_runs, training, digests_of(person))
+    trainings: list[str] = []
+    if await asyncio.to_thread(training.is_dir):
+        from netgpt.training.lora.run import drop_runs
+
+        trainings = await asyncio.to_thread(drop_runs, training, digests_of(person))
     adapters = await asyncio.to_thread(registry.drop_person, person)
     return tuple(trainings), tuple(adapters)
 
@@ -186,6 +189,8 @@ def entry_as_json(entry: ConsentEntry) -> dict[str, Any]:
 
 
 def _placeholders(sealed: bytes) -> dict[str, str]:
+    from netgpt.privacy.vault import Vault
+
     return {f"[{name}]": text for name, text in Vault(sealed).originals().items()}
 
 

@@ -19,8 +19,10 @@ def test_files_and_lines_stay_few() -> None:
     # 74,000 and 59,000: what models can do and how it is measured, kinds of tasks, confidence and acting on it,
     # conversations that stay with their model, private constraints, models by name. From 375, 90,000 and 71,500: doors
     # for agents and other clients, dialects of clouds, tools by MCP, init, chat, status, the console's server.
-    assert len(SIZES) <= 440
-    assert sum(SIZES.values()) <= 106_000 and sum(runtime) <= 84_000
+    # From 430, 106,000 and 84,000: the console whole (settings, keys, adapters, logs, doctor, live, sliders, figures by
+    # hour, edits of rules), a second engine for the store, several workers, fleets, the story of the demo.
+    assert len(SIZES) <= 500
+    assert sum(SIZES.values()) <= 118_000 and sum(runtime) <= 95_000
 
 
 def test_a_module_is_one_idea() -> None:

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from netgpt.adapters.registry import Registry
 from netgpt.adapters.residency import Residency
-from netgpt.cli import adapters, models, store
+from netgpt.cli import adapters, model_catalogue, store
 from netgpt.errors import StoreError
 from netgpt.models.catalog import Catalog
 from netgpt.models.download import file_sha256
@@ -360,10 +360,10 @@ WEIGHTS: dict[str, Callable[[Path], None]] = {
 @pytest.mark.parametrize("what", WEIGHTS)
 def test_a_changed_list_of_weights_is_refused_and_named(home: Path, weights: Path, what: str) -> None:
     WEIGHTS[what](home)
-    refused = runner.invoke(models.app, ["list"])
+    refused = runner.invoke(model_catalogue.app, ["list"])
     assert refused.exit_code == 1 and "netgpt models accept" in refused.stderr
     assert "(models)" in checked(home)
-    assert runner.invoke(models.app, ["accept", "--yes"]).exit_code == 0
+    assert runner.invoke(model_catalogue.app, ["accept", "--yes"]).exit_code == 0
     assert "(models)" not in checked(home)
 
 

@@ -103,7 +103,7 @@ def add(
     files = {word: str(path.expanduser().absolute()) for word, path in
              (("ca", ca), ("cert", cert), ("cert_key", cert_key)) if path is not None}  # fmt: skip
     try:
-        box = KnownBox.model_validate({"name": name, "url": url.rstrip("/"), "key": key, **files})
+        box = KnownBox.model_validate({"name": name, "url": url.rstrip("/"), "key": key.strip(), **files})
     except ValidationError as error:
         where = error.errors(include_input=False, include_url=False)[0]["loc"][0]
         raise RequestError(f"{where}: a box needs a name, and an address such as https://10.0.0.7:8443") from None
@@ -171,7 +171,7 @@ def _show(states: Sequence[BoxState], as_json: bool) -> None:
     for each in states:
         report = each.report or {}
         parts = report.get("parts") or {}
-        broken = [part for part, fine in parts.items() if not fine]
+        broken = [plain(part) for part, fine in parts.items() if not fine]
         answered = sum((report.get("answered") or {}).values())
         rows.append((each.name, each.state, each.version if each.version is not None else "-",
                      "all" if parts and not broken else ", ".join(broken) + " not" if broken else "-",

@@ -26,7 +26,7 @@ import httpx
 import orjson
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from netgpt.adapters.storage import CARD, WEIGHTS, read_card, read_whole
 from netgpt.errors import NetGPTError, NotFound, RequestError, SettingsError
@@ -66,6 +66,16 @@ class KnownBox(BaseModel):
     cert: str | None = None
     cert_key: str | None = None
     """What the control shows to boxes that want certificates (`server.tls_client_ca`)."""
+
+    @field_validator("url")
+    @classmethod
+    def _can_be_asked(cls, url: str) -> str:
+        try:
+            if (port := httpx.URL(url).port) is not None and not 0 < port < 65_536:
+                raise ValueError("a port is a number from 1 to 65535")
+        except httpx.InvalidURL:
+            raise ValueError("no address of a box, such as https://10.0.0.7:8443") from None
+        return url
 
 
 @dataclass(frozen=True)

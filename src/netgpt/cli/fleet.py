@@ -77,7 +77,8 @@ def join(
     path = policy_file(settings.home)
     if not path.exists():
         text, _ = own_text(settings.policy.set)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)  # `parents` alone would open it to others
+        path.parent.mkdir(mode=0o700, exist_ok=True)
         write_whole(path, text, StoreError)
     typer.echo(f'[fleet]\nbox = "{name}"\nkey = "{key}"\n\n[policy]\nset = "{path}"')
     say("Write these lines into netgpt.toml (the rules in force now were copied there), and start the box again. Then "

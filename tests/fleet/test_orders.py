@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,11 +16,12 @@ from made_adapters import adapter_file, card_for, vouched_registry
 from netgpt.adapters.card import State
 from netgpt.adapters.registry import Registry
 from netgpt.adapters.storage import card_text
-from netgpt.errors import NetGPTError, RequestError
+from netgpt.errors import NetGPTError, RequestError, StoreError
 from netgpt.fleet.box import FleetMember, policy_file
 from netgpt.fleet.orders import AdapterOrder, FilePart, Orders, SignedOrders, public_hex
 from netgpt.policy import own_text
 from netgpt.settings import Settings
+from netgpt.settings.sections import PolicySection
 
 KEY = Ed25519PrivateKey.generate()
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -209,3 +211,114 @@ def test_an_adapter_of_a_person_and_one_of_the_same_number_are_refused(
     registry.add(adapter_file(tmp_path / "own.gguf", seed=2), card_for(tmp_path / "own.gguf"))
     with pytest.raises(RequestError, match="another adapter on this box"):
         member.follow(signed(2, adapters=(ordered(member, weights, "candidate"),)))
+
+
+def test_an_order_that_fails_in_its_last_step_leaves_the_rules_as_they_were(
+    member: FleetMember, registry: Registry, tmp_path: Path
+) -> None:
+    weights = adapter_file(tmp_path / "new.gguf")
+    member.follow(signed(1, adapters=(ordered(member, weights, "active", **PASSED),)))
+    with pytest.raises(RequestError, match="active for everybody"):
+        member.follow(
+            signed(2, policy=sent(member, STRICT), adapters=(ordered(member, weights, "canary", 0.1, **PASSED),))
+        )
+    registry.reject("site@1", "it answers in riddles")
+    with pytest.raises(RequestError, match="was rejected"):
+        member.follow(signed(3, policy=sent(member, STRICT), adapters=(ordered(member, weights, "active", **PASSED),)))
+    path = member.folder / ".orders.json.part"
+    path.mkdir()  # the orders cannot be written
+    with pytest.raises(StoreError) as told:
+        member.follow(signed(4, policy=sent(member, STRICT)))
+    assert str(tmp_path) not in told.value.message
+    assert policy_file(member.settings.home).read_bytes() == BALANCED and member.report()["version"] == 1
+    path.rmdir()
+    member.follow(signed(4, policy=sent(member, STRICT)))
+    assert policy_file(member.settings.home).read_bytes() == STRICT
+
+
+def test_off_and_candidate_serve_nobody_whatever_was_active_before(
+    member: FleetMember, registry: Registry, tmp_path: Path
+) -> None:
+    files = [adapter_file(tmp_path / f"{n}.gguf", seed=n) for n in (1, 2)]
+    for n, file in enumerate(files, 1):
+        member.follow(signed(n, adapters=(ordered(member, file, "active", version=n, **PASSED),)))
+    second = ordered(member, files[1], "off", version=2, **PASSED)
+    member.follow(signed(3, adapters=(second,)))
+    assert registry.active("site") is None
+    for version, state in ((4, "active"), (5, "candidate")):
+        member.follow(signed(version, adapters=(ordered(member, files[1], state, version=2, **PASSED),)))
+        found = registry.active("site")
+        assert (found is not None and found.id == "site@2") is (state == "active")
+
+
+def test_a_part_that_was_announced_wrongly_does_not_block_the_right_one(member: FleetMember) -> None:
+    part = FilePart.of(STRICT)
+    member.take_part(part.sha256, 0, 10**8, b"x" * (len(STRICT) + 1))
+    assert sent(member, STRICT) == part
+    with pytest.raises(RequestError, match="and bytes"):
+        member.take_part("0" * 64, 0, 5, b"")
+
+
+def test_no_reason_says_where_the_files_of_a_box_lie(member: FleetMember, tmp_path: Path) -> None:
+    weights = adapter_file(tmp_path / "new.gguf")
+    for version, orders in enumerate(
+        (
+            {"policy": sent(member, STRICT), "cases": sent(member, b"[[case]]\nrole = 3\n")},
+            {"policy": sent(member, STRICT), "cases": sent(member, b"\xff\xfe")},
+            {"adapters": ({"id": "site@1", "state": "candidate", "weights": sent(member, b"no weights"),
+                           "card": sent(member, b"{}")},)},
+            {"adapters": ({"id": "site@1", "state": "candidate", "weights": sent(member, b"no weights"),
+                           "card": sent(member, card_text(card_for(weights))[0].encode())},)},
+        ), 1,
+    ):  # fmt: skip
+        with pytest.raises(RequestError) as told:
+            member.follow(signed(version, **orders))
+        assert str(tmp_path) not in told.value.message + json.dumps(member.report()), told.value.message
+    elsewhere = member.settings.model_copy(update={"policy": PolicySection(set="balanced")})
+    with pytest.raises(RequestError, match=r"policy\.set is not") as told:
+        FleetMember(elsewhere, member.registry).follow(signed(9, policy=sent(member, STRICT)))
+    assert str(tmp_path) not in told.value.message
+
+
+def test_links_in_the_folder_lead_nowhere(member: FleetMember, tmp_path: Path) -> None:
+    diary = tmp_path / "diary"
+    diary.mkdir()
+    (diary / ("a" * 64)).write_text("mine")
+    (member.folder / "parts").symlink_to(diary)
+    for ask in (lambda: sent(member, STRICT), lambda: member.follow(signed(1))):
+        with pytest.raises(StoreError):
+            ask()
+    (member.folder / "parts").unlink()
+    (member.folder / "parts").mkdir()
+    (member.folder / "parts" / "notes.txt").write_text("no part")
+    for name in ("orders.json", "refused.json"):
+        (member.folder / name).symlink_to(diary / ("a" * 64))
+    member.follow(signed(1))
+    assert (diary / ("a" * 64)).read_text() == "mine" and (member.folder / "parts" / "notes.txt").exists()
+    (member.folder / "lock").unlink()
+    (member.folder / "lock").symlink_to(diary / ("a" * 64))
+    with pytest.raises(StoreError):
+        member.follow(signed(2))
+
+
+@pytest.mark.parametrize("form", ["{}/", "{}/../fleet/policy.cedar", "~/fleet/policy.cedar", "link"])
+def test_the_file_of_the_rules_may_be_named_in_any_form(
+    member: FleetMember, registry: Registry, form: str, tmp_path: Path
+) -> None:
+    path = policy_file(member.settings.home)
+    named = {"{}/": f"{path}/", "link": str(tmp_path / "rules.cedar")}.get(form, f"{path.parent}/../fleet/policy.cedar")
+    if form.startswith("~"):
+        named = "~/" + os.path.relpath(path, Path.home())
+    (tmp_path / "rules.cedar").symlink_to(path)
+    settings = member.settings.model_copy(update={"policy": PolicySection(set=named)})
+    member = FleetMember(settings, registry)
+    member.follow(signed(1, policy=sent(member, STRICT)))
+    assert path.read_bytes() == STRICT
+
+
+def test_a_part_that_is_damaged_on_the_disk_is_asked_for_again(member: FleetMember) -> None:
+    part = sent(member, STRICT)
+    (member.folder / "parts" / part.sha256).write_bytes(STRICT + b"\npermit (principal, action, resource);")
+    with pytest.raises(StoreError, match="damaged"):
+        member.follow(signed(1, policy=part))
+    assert member.follow(signed(1, policy=part))["missing"] == [part.sha256]

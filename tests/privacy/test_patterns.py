@@ -1,6 +1,7 @@
 """Patterns: generated valid values in awkward forms are found, ordinary text is left alone."""
 
 import random
+import re
 import string
 
 import pytest
@@ -148,3 +149,32 @@ def test_runs_versions_and_times_between_underscores_are_nobodys(name: str) -> N
         ms, letters = chance.randint(1_600_000_000_000, 1_800_000_000_000), f"{chance.getrandbits(64):016x}"
         text = name.format(**digits, day=day, time=time, ms=ms, hex=letters)
         assert [each for each in found(text) if each[0] != "CARD"] == [], text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SSN_536221234", "tax_id_86095742719.pdf", "nhs_number_943_476_5919", "bsn_111222333.pdf",
+        "BSN_111222333_kopie", "cpf_52998224725.pdf", "passport_C01X00T47.pdf", "svnr_65070149A008",
+        "social_security_number_536-22-1234.txt", "phone_212_555_0123", "cell_212_555_0143.vcf",
+        "fax_089_123_45678",
+    ],
+)  # fmt: skip
+def test_what_a_name_says_of_its_number_counts_over_underscores(name: str) -> None:
+    digits = re.sub(r"\D", "", name)
+    spans = find_patterns(name)
+    assert any(re.sub(r"\D", "", name[span.start : span.end]) == digits for span in spans), spans
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "LOG_2024_06_11_14_32_05", "rec_2024_06_11_143205.wav", "ssn_20240611.csv", "passport_20240611_export.csv",
+        "nhs_2024_06_11_dump.sql", "nino_test_1718123456", "SSN_LENGTH_9 = 9", "check_ssn_9_digits(x)",
+        "passport_count_1000000", "phone_2024_06_11.log", "client_10_20_30_40", "user_100_200_3000",
+        "msg_text_1024_2048_4096", "text_100_200_300.txt", "patient_001_002_0003.dcm", "vat_2023_2024.xlsx",
+        "phone_1 VARCHAR(20), phone_2 VARCHAR(20)", "INN_EXPR_1000_2000", "customer_id_1000_2000",
+    ],
+)  # fmt: skip
+def test_moments_lengths_and_columns_that_are_named_after_numbers_stay(name: str) -> None:
+    assert found(name) == []

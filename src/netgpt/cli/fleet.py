@@ -77,7 +77,8 @@ def join(
     path = policy_file(settings.home)
     if not path.exists():
         text, _ = own_text(settings.policy.set)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)  # `parents` alone would open it to others
+        path.parent.mkdir(mode=0o700, exist_ok=True)
         write_whole(path, text, StoreError)
     typer.echo(f'[fleet]\nbox = "{name}"\nkey = "{key}"\n\n[policy]\nset = "{path}"')
     say("Write these lines into netgpt.toml (the rules in force now were copied there), and start the box again. Then "
@@ -103,7 +104,7 @@ def add(
     files = {word: str(path.expanduser().absolute()) for word, path in
              (("ca", ca), ("cert", cert), ("cert_key", cert_key)) if path is not None}  # fmt: skip
     try:
-        box = KnownBox.model_validate({"name": name, "url": url.rstrip("/"), "key": key, **files})
+        box = KnownBox.model_validate({"name": name, "url": url.rstrip("/"), "key": key.strip(), **files})
     except ValidationError as error:
         where = error.errors(include_input=False, include_url=False)[0]["loc"][0]
         raise RequestError(f"{where}: a box needs a name, and an address such as https://10.0.0.7:8443") from None
@@ -171,7 +172,7 @@ def _show(states: Sequence[BoxState], as_json: bool) -> None:
     for each in states:
         report = each.report or {}
         parts = report.get("parts") or {}
-        broken = [part for part, fine in parts.items() if not fine]
+        broken = [plain(part) for part, fine in parts.items() if not fine]
         answered = sum((report.get("answered") or {}).values())
         rows.append((each.name, each.state, each.version if each.version is not None else "-",
                      "all" if parts and not broken else ", ".join(broken) + " not" if broken else "-",

@@ -12,6 +12,7 @@ orders are written last, so a control that sends them again finds them followed 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -24,11 +25,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from netgpt.adapters.card import State
 from netgpt.adapters.registry import Registry
 from netgpt.adapters.storage import read_card
 from netgpt.errors import NetGPTError, NotFound, PayloadTooLarge, RequestError, SettingsError, StoreError
-from netgpt.files import read_bytes
-from netgpt.fleet.orders import DIGEST, AdapterOrder, FilePart, Orders, SignedOrders
+from netgpt.files import read_bytes, read_text
+from netgpt.fleet.orders import DIGEST, MOST_PART, AdapterOrder, FilePart, Orders, SignedOrders
 from netgpt.models.download import sync_folder, write_whole
 from netgpt.policy import Policy
 from netgpt.policy.cases import ground_cases, read_cases, run_cases
@@ -36,11 +38,12 @@ from netgpt.settings import Settings
 
 log = logging.getLogger(__name__)
 POLICY: Final = "policy.cedar"
-MOST_PART: Final = 256_000_000
-"""Bytes of one file; `adapters.max_bytes` bounds those of adapters further."""
 MOST_PARTS: Final = 2_000_000_000
 """Bytes of all files that wait for their orders."""
+MOST_WAITING: Final = 1_000
+"""Of those files."""
 _DIGEST: Final = re.compile(DIGEST)
+_PART_FILE: Final = re.compile(r"[0-9a-f]{64}(\.part)?")
 
 
 def policy_file(home: Path) -> Path:
@@ -66,8 +69,8 @@ class FleetMember:
         Raises PayloadTooLarge, RequestError (409: in no fleet, or other bytes are wanted), StoreError.
         """
         self._check_member()
-        if not _DIGEST.fullmatch(sha256) or not 0 <= at <= size or at + len(data) > size or size < 1:
-            raise RequestError("a part needs its SHA-256, `at` and `of` in bytes, and no more bytes than that")
+        if not _DIGEST.fullmatch(sha256) or not data or at < 0 or at + len(data) > size:
+            raise RequestError("a part needs its SHA-256, `at` and `of` in bytes, and bytes, but no more than that")
         if size > MOST_PART:
             raise PayloadTooLarge(f"a part of a fleet's orders may have {MOST_PART:,} bytes at most")
         with self._locked():
@@ -76,9 +79,13 @@ class FleetMember:
                 return size
             draft = whole.with_suffix(".part")
             have = draft.stat().st_size if draft.is_file() else 0
+            if have > size:  # somebody announced it wrongly: what came cannot be its beginning
+                draft.unlink()
+                have = 0
             if at != have:
                 raise RequestError(f"{have} bytes of this part are here: go on there", code="fleet_part_at", status=409)
-            if self._bytes_kept() + len(data) > MOST_PARTS:
+            kept = [path.lstat().st_size for path in self._parts()]
+            if sum(kept) + len(data) > MOST_PARTS or len(kept) >= MOST_WAITING:
                 raise PayloadTooLarge("too many parts wait for orders; send the orders that name them")
             return self._append(draft, whole, size, data)
 
@@ -123,9 +130,10 @@ class FleetMember:
             try:
                 self._obey(orders, signed)
             except (SettingsError, RequestError, NotFound, PayloadTooLarge) as error:
-                self._write("refused.json", {"version": orders.version, "orders": signed.digest, "why": error.message})
-                log.error("fleet: orders %d are not followed: %s", orders.version, error.message)
-                raise RequestError(error.message, code="fleet_refused", status=409) from None
+                why = self._unplaced(error.message)
+                self._write("refused.json", {"version": orders.version, "orders": signed.digest, "why": why})
+                log.error("fleet: orders %d are not followed: %s", orders.version, why)
+                raise RequestError(why, code="fleet_refused", status=409) from None
         return self.report()
 
     def _obey(self, orders: Orders, signed: SignedOrders) -> None:
@@ -133,23 +141,40 @@ class FleetMember:
         rules = self._tried(orders) if orders.policy is not None else None
         for each in orders.adapters:
             self._at_hand(each)
-        if rules is not None:
-            write_whole(self.folder / POLICY, rules, StoreError)
-        for each in orders.adapters:
-            self._place(each)
-        self._write("orders.json", {**signed.model_dump(), "followed": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"})
-        (self.folder / "refused.json").unlink(missing_ok=True)
+        with self._rules_or_before(rules):
+            for each in orders.adapters:
+                self._place(each)
+            self._write("orders.json", {**signed.model_dump(), "followed": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"})
         wanted = {part.sha256 for part in orders.parts}
-        for path in self._parts():
-            if path.name not in wanted:
+        for path in (self.folder / "refused.json", *(each for each in self._parts() if each.name not in wanted)):
+            with suppress(OSError):  # the orders are in force, with or without what is of no use any more
                 path.unlink(missing_ok=True)
         log.warning("fleet: orders %d are in force", orders.version)
+
+    @contextmanager
+    def _rules_or_before(self, rules: str | None) -> Iterator[None]:
+        """The rules are in force from here on; those before them again where the rest fails: their copy is made first,
+        since a full disk has no room for it afterwards."""
+        path, before = self.folder / POLICY, self.folder / "before.cedar"
+        if rules is not None:
+            if path.is_file():
+                write_whole(before, read_text(path, StoreError), StoreError)
+            write_whole(path, rules, StoreError)
+        try:
+            yield
+        except NetGPTError:
+            if rules is not None and before.is_file():
+                before.replace(path)
+            raise
+        with suppress(OSError):
+            before.unlink(missing_ok=True)
 
     def _tried(self, orders: Orders) -> str:
         """The rules, read and tried on the tables. Raises SettingsError, RequestError."""
         path = self.folder / POLICY
-        if Path(self.settings.policy.set).expanduser().absolute() != path:
-            raise RequestError(f'this box does not follow a fleet\'s rules: its policy.set is not "{path}"')
+        if Path(self.settings.policy.set).expanduser().resolve() != path.resolve():
+            raise RequestError("this box does not follow a fleet's rules: its policy.set is not the file in its home "
+                               "that `netgpt fleet join` names")  # fmt: skip
         assert orders.policy is not None
         text = self._content(orders.policy).decode("utf-8", "replace")
         draft = self.folder / "draft.cedar"
@@ -178,6 +203,7 @@ class FleetMember:
             if entry.card.weights_sha256 != order.weights.sha256:
                 raise RequestError(f"{order.id} is another adapter on this box: order it under the next number")
             self._check_judged(order, entry.judged)
+            self._check_serves(order)
             return
         card = read_card(self._part(order.card.sha256))
         if card.id != order.id or card.scope == "user":
@@ -189,16 +215,29 @@ class FleetMember:
         if order.state != "candidate" and not judged:
             raise RequestError(f"{order.id} passed no evaluation: it may be a candidate here, and serve nobody")
 
+    def _check_serves(self, order: AdapterOrder) -> None:
+        """What `promote` would say once other things have changed already."""
+        if order.state == "candidate":
+            return
+        entry = self.registry.resolve(order.id)
+        if entry.state is State.REJECTED:
+            raise RequestError(f"{order.id} was rejected on this box: order another version")
+        if order.state == "canary" and entry.state is State.ACTIVE:
+            raise RequestError(f"{order.id} is active for everybody on this box: a canary is another version")
+
     def _place(self, order: AdapterOrder) -> None:
         name = order.id.partition("@")[0]
         if order.state == "off":
             with suppress(NotFound, RequestError):  # nothing of it is in use
-                self.registry.rollback(name)
+                while True:  # a step at a time: a canary, what was active, what was active before that
+                    self.registry.rollback(name)
             return
         entry = self.registry.show(order.id)
-        if order.state == "candidate" or (entry.state.value, entry.share) == (order.state, order.share):
-            return
-        self.registry.promote(entry.id, canary=order.share)
+        if order.state == "candidate":
+            while self.registry.show(order.id).state in (State.ACTIVE, State.CANARY):
+                self.registry.rollback(name)
+        elif (entry.state.value, entry.share) != (order.state, order.share):
+            self.registry.promote(entry.id, canary=order.share)
 
     def report(self) -> dict[str, Any]:
         """How far this box is."""
@@ -239,13 +278,18 @@ class FleetMember:
 
     def _parts(self) -> Iterator[Path]:
         folder = self.folder / "parts"
-        return folder.iterdir() if folder.is_dir() else iter(())
-
-    def _bytes_kept(self) -> int:
-        return sum(path.stat().st_size for path in self._parts())
+        return (path for path in (folder.iterdir() if folder.is_dir() else ()) if _PART_FILE.fullmatch(path.name))
 
     def _content(self, part: FilePart) -> bytes:
-        return read_bytes(self._part(part.sha256), StoreError)
+        content = read_bytes(self._part(part.sha256), StoreError)
+        if hashlib.sha256(content).hexdigest() != part.sha256:
+            self._part(part.sha256).unlink()
+            raise StoreError(f"part {part.sha256[:12]} was damaged on the disk: send it again")
+        return content
+
+    def _unplaced(self, told: str) -> str:
+        """What is told without where the box's files lie: folders are called after people."""
+        return told.replace(f"{self.folder}/", "fleet/").replace(str(self.settings.home), "the home")
 
     def _read(self, name: str) -> dict[str, Any] | None:
         try:
@@ -262,11 +306,15 @@ class FleetMember:
         """One change at a time, over all processes of the box."""
         try:
             (self.folder / "parts").mkdir(mode=0o700, parents=True, exist_ok=True)
+            if (self.folder / "parts").is_symlink():
+                raise OSError(errno.ELOOP, "parts is a link: what is deleted there would be somebody else's")
             lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
-            raise StoreError(f"{self.folder}: cannot be written: {error.strerror}") from None
+            raise StoreError(f"the home's folder fleet cannot be written: {error.strerror}") from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+        except StoreError as error:
+            raise StoreError(self._unplaced(error.message)) from None
         finally:
             os.close(lock)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,15 +23,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
+import orjson
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from netgpt.adapters.storage import CARD, WEIGHTS, read_card, read_whole
 from netgpt.errors import NetGPTError, NotFound, RequestError, SettingsError
-from netgpt.files import MOST_DATA, open_own, read_bytes, read_text, why_not
-from netgpt.fleet.orders import NAME, AdapterOrder, FilePart, Orders, SignedOrders, public_hex
-from netgpt.models.download import write_whole
+from netgpt.files import MOST_DATA, open_own, open_plain, read_bytes, read_text, why_not
+from netgpt.fleet.orders import MOST_PART, NAME, AdapterOrder, FilePart, Orders, SignedOrders, public_hex
+from netgpt.models.download import locked, write_whole
 from netgpt.policy.cases import read_cases
 
 PIECE: Final = 1_000_000
@@ -41,6 +43,13 @@ AT_ONCE: Final = 32
 """Boxes that are talked to at the same time."""
 SILENT_S, SILENT_AT_ONCE = 1.0, 256
 """The same for boxes that were silent the last time: a region that is cut off does not hold up the others."""
+MOST_ANSWER: Final = 1_000_000
+"""Bytes of what a box may answer."""
+PATIENT: Final = 4
+"""So many times the patience for a whole answer: a box that sends a byte now and then holds up nobody either."""
+CUTS: Final = 3
+"""Times that a box may want other bytes of a part than those that come next."""
+_HAVE: Final = re.compile(r"[0-9]{1,10}(?= )")
 
 
 class KnownBox(BaseModel):
@@ -57,6 +66,16 @@ class KnownBox(BaseModel):
     cert: str | None = None
     cert_key: str | None = None
     """What the control shows to boxes that want certificates (`server.tls_client_ca`)."""
+
+    @field_validator("url")
+    @classmethod
+    def _can_be_asked(cls, url: str) -> str:
+        try:
+            if (port := httpx.URL(url).port) is not None and not 0 < port < 65_536:
+                raise ValueError("a port is a number from 1 to 65535")
+        except httpx.InvalidURL:
+            raise ValueError("no address of a box, such as https://10.0.0.7:8443") from None
+        return url
 
 
 @dataclass(frozen=True)
@@ -76,6 +95,47 @@ class BoxState:
                 "report": report}  # fmt: skip
 
 
+class _Refused(BaseModel):
+    orders: str = ""
+    why: str = Field("", max_length=4_000)
+
+
+class _Report(BaseModel):
+    """What of a box's answers is read here: a box may be broken, or somebody else's by now."""
+
+    model_config = ConfigDict(strict=True)
+
+    version: int = Field(0, ge=0)
+    orders: str | None = None
+    refused: _Refused | None = None
+    missing: list[str] = Field([], max_length=1_000)
+    have: int = Field(0, ge=0)
+    parts: dict[str, bool] = {}
+    answered: dict[str, int] = {}
+
+
+@dataclass(frozen=True)
+class _Answer:
+    status: int
+    body: Any
+    """Of its JSON; None: it was none."""
+
+    def told(self) -> _Report:
+        """Raises RequestError: it refused, with its words, or it is no box's report."""
+        if self.status != 200:
+            raise RequestError(f"it answered {self.status}: {self.why()}")
+        try:
+            return _Report.model_validate(self.body)
+        except ValidationError:
+            raise RequestError("it answered something that is no box's report") from None
+
+    def why(self, field: str = "message") -> str:
+        try:
+            return str(self.body["error"][field])[:400]
+        except (KeyError, TypeError, IndexError):
+            return "no words that a box would say"
+
+
 class Control:
     """The folder of a control. Raises SettingsError: it is none, or a file of it cannot be used."""
 
@@ -83,6 +143,10 @@ class Control:
         self.folder = folder.expanduser().absolute()
         if not (self.folder / "control.key").exists():
             raise SettingsError(f"{folder}: no control of a fleet: `netgpt fleet init {folder}` makes one")
+        try:
+            self.folder.chmod(0o700)
+        except OSError as error:
+            raise SettingsError(f"{folder}: others could read it, and it cannot be closed: {why_not(error)}") from None
         self.boxes = self._boxes()
         self._clients: dict[KnownBox, httpx.AsyncClient] = {}
         """Kept from round to round: a handshake costs more than a look."""
@@ -136,13 +200,15 @@ class Control:
 
     def add(self, box: KnownBox) -> None:
         """Know a box, or know it anew under the same name."""
-        self._keep({**self.boxes, box.name: box})
+        with locked(self.folder, "lock", SettingsError):
+            self._keep({**self._boxes(), box.name: box})
 
     def remove(self, name: str) -> None:
         """Know a box no longer. Raises NotFound. On the box, its owner takes `fleet.key` out."""
-        if name not in self.boxes:
-            raise NotFound(f"no box {name} here; there are {', '.join(self.boxes) or 'none'}")
-        self._keep({each: box for each, box in self.boxes.items() if each != name})
+        with locked(self.folder, "lock", SettingsError):
+            self.boxes = self._boxes()
+            self._box(name)
+            self._keep({each: box for each, box in self.boxes.items() if each != name})
 
     def _keep(self, boxes: Mapping[str, KnownBox]) -> None:
         text = json.dumps([each.model_dump(exclude_none=True) for each in boxes.values()], indent=1)
@@ -169,6 +235,12 @@ class Control:
 
         Raises SettingsError, RequestError, NotFound: a file that cannot be read, or is none of its kind.
         """
+        with locked(self.folder, "lock", SettingsError):  # two orders of one number would part the boxes
+            return self._ordered(policy, cases, adapters)
+
+    def _ordered(
+        self, policy: Path | None, cases: Path | None, adapters: Sequence[tuple[Path, str, float | None]]
+    ) -> Orders:
         found = self.newest()
         last = found[1] if found else None
         if cases is not None:
@@ -200,13 +272,19 @@ class Control:
             raise RequestError(f"{card.id}: {error.errors(include_url=False)[0]['msg']}") from None
 
     def _kept(self, content: bytes) -> FilePart:
+        if not 0 < len(content) <= MOST_PART:
+            raise RequestError(f"a file of orders has 1 to {MOST_PART:,} bytes; one of these has {len(content):,}")
         part = FilePart.of(content)
         path = self.folder / "parts" / part.sha256
-        if not path.exists():
-            draft = path.with_suffix(".part")
+        draft = path.with_suffix(".part")
+        try:
             with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
                 file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
             draft.replace(path)
+        except OSError as error:
+            raise SettingsError(f"{path}: cannot be written: {why_not(error)}") from None
         return part
 
     async def push(self, names: Iterable[str] = ()) -> list[BoxState]:
@@ -222,7 +300,7 @@ class Control:
                     state = await self._brought(box, self._client(box), newest, SILENT_S if was_silent else PATIENCE_S)
                     self._silent.discard(box.name)
                     return state
-                except (httpx.HTTPError, OSError) as error:
+                except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
                     return BoxState(box.name, "cut off", why=type(error).__name__)
                 except NetGPTError as error:
                     return BoxState(box.name, "cut off", why=error.message)
@@ -254,7 +332,7 @@ class Control:
                     verify.load_cert_chain(str(self._near(box.cert)), self._near(box.cert_key))
             except (OSError, ssl.SSLError) as error:
                 raise SettingsError(f"{box.name}: its certificates cannot be used here: {error.strerror}") from None
-        headers = {"authorization": f"Bearer {box.key}"} if box.key else {}
+        headers = {"accept-encoding": "identity"} | ({"authorization": f"Bearer {box.key}"} if box.key else {})
         return httpx.AsyncClient(
             base_url=box.url, headers=headers, verify=verify, timeout=PATIENCE_S, trust_env=False,
             follow_redirects=False,
@@ -267,56 +345,62 @@ class Control:
     async def _brought(
         self, box: KnownBox, client: httpx.AsyncClient, newest: tuple[SignedOrders, Orders] | None, patience_s: float
     ) -> BoxState:
-        report = _told(await client.get("/v1/fleet", timeout=patience_s))
+        answer = await _asked(client, "GET", "/v1/fleet", patience_s)
+        found, report = answer.told(), answer.body
         if newest is None:
-            return BoxState(box.name, "current", report.get("version"), report=report)
+            return BoxState(box.name, "current", found.version, report=report)
         signed, orders = newest
-        if report.get("orders") == signed.digest:
+        if found.orders == signed.digest:
             return BoxState(box.name, "current", orders.version, report=report)
-        refused = report.get("refused") or {}
-        if refused.get("orders") == signed.digest:
-            return BoxState(box.name, "refused", report.get("version"), str(refused.get("why")), report)
+        if found.refused is not None and found.refused.orders == signed.digest:
+            return BoxState(box.name, "refused", found.version, found.refused.why, report)
         document = signed.model_dump_json().encode()
-        answer = await client.put("/v1/fleet", content=document, timeout=PATIENCE_S * 10)
-        if answer.status_code == 200 and (missing := answer.json().get("missing")):
-            for sha256 in missing:
-                await self._send(client, str(sha256))
-            answer = await client.put("/v1/fleet", content=document, timeout=PATIENCE_S * 10)
-        if answer.status_code == 409:
-            state = "behind" if _why(answer, "code") == "fleet_version" else "refused"
-            return BoxState(box.name, state, report.get("version"), _why(answer), report)
-        return BoxState(box.name, "followed", orders.version, report=_told(answer))
+        answer = await _asked(client, "PUT", "/v1/fleet", PATIENCE_S * 10, content=document)
+        if answer.status == 200 and (missing := answer.told().missing):
+            for part in orders.parts:  # never what a box names beside these: its answer is no path on this machine
+                if part.sha256 in missing:
+                    await self._send(client, part)
+            answer = await _asked(client, "PUT", "/v1/fleet", PATIENCE_S * 10, content=document)
+        if answer.status == 409:
+            state = "behind" if answer.why("code") == "fleet_version" else "refused"
+            return BoxState(box.name, state, found.version, answer.why(), report)
+        if answer.told().orders != signed.digest:
+            return BoxState(box.name, "behind", found.version, "it took the orders and does not follow them", report)
+        return BoxState(box.name, "followed", orders.version, report=answer.body)
 
-    async def _send(self, client: httpx.AsyncClient, sha256: str) -> None:
-        """A part in pieces, from where the box has it."""
-        content = read_bytes(self.folder / "parts" / sha256, SettingsError, most=MOST_DATA * 4)
-        at = 0
-        while at < len(content):
-            answer = await client.put(
-                f"/v1/fleet/parts/{sha256}", params={"at": at, "of": len(content)}, content=content[at : at + PIECE],
-                timeout=PATIENCE_S * 10,
-            )  # fmt: skip
-            if answer.status_code == 409 and (begun := _why(answer).partition(" ")[0]).isdigit() and int(begun) != at:
-                at = int(begun)
-                continue
-            at = int(_told(answer)["have"])
+    async def _send(self, client: httpx.AsyncClient, part: FilePart) -> None:
+        """A part in pieces, from where the box has it. Raises SettingsError, RequestError: the box leads nowhere."""
+        at = cuts = 0
+        with open_plain(self.folder / "parts" / part.sha256, SettingsError) as file:
+            if os.fstat(file.fileno()).st_size != part.size:
+                raise SettingsError(f"part {part.sha256[:12]} is damaged here: make the orders again from its file")
+            while at < part.size:
+                file.seek(at)
+                answer = await _asked(
+                    client, "PUT", f"/v1/fleet/parts/{part.sha256}", PATIENCE_S * 10, content=file.read(PIECE),
+                    params={"at": at, "of": part.size},
+                )  # fmt: skip
+                if answer.status == 409 and (begun := _HAVE.match(answer.why())) and cuts < CUTS:
+                    at, cuts = int(begun[0]), cuts + 1
+                    continue
+                have = answer.told().have
+                if not at < have <= part.size:
+                    raise RequestError(f"it says to have {have} bytes of a part after {at} and more were sent")
+                at = have
 
 
-def _told(answer: httpx.Response) -> dict[str, Any]:
-    """What a box answered. Raises RequestError with its words: it refused."""
-    if answer.status_code != 200:
-        raise RequestError(f"it answered {answer.status_code}: {_why(answer)}")
+async def _asked(client: httpx.AsyncClient, method: str, path: str, patience_s: float, **what: Any) -> _Answer:
+    """What a box answers, in bounds of bytes and time. Raises httpx.HTTPError, OSError, RequestError."""
+    async with (
+        asyncio.timeout(PATIENT * patience_s),
+        client.stream(method, path, timeout=patience_s, **what) as answer,
+    ):
+        body = bytearray()
+        async for piece in answer.aiter_raw():  # as it came: nobody asked for a packed one
+            body += piece
+            if len(body) > MOST_ANSWER:
+                raise RequestError(f"it answered more than {MOST_ANSWER:,} bytes, which is no box's report")
     try:
-        found = answer.json()
+        return _Answer(answer.status_code, orjson.loads(body))
     except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise RequestError("it answered something that is no box's report")
-    return found
-
-
-def _why(answer: httpx.Response, field: str = "message") -> str:
-    try:
-        return str(answer.json()["error"][field])[:400]
-    except (ValueError, KeyError, TypeError):
-        return "no words that a box would say"
+        return _Answer(answer.status_code, None)

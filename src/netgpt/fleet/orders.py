@@ -22,6 +22,8 @@ NAME: Final = r"^[a-z0-9][a-z0-9-]{0,63}$"
 DIGEST: Final = r"^[0-9a-f]{64}$"
 MOST_BYTES: Final = 1_000_000
 """Of one document."""
+MOST_PART: Final = 256_000_000
+"""Bytes of one file; `adapters.max_bytes` of a box bounds those of adapters further."""
 _SIGNED_FOR: Final = b"netgpt fleet orders\0"
 """Stands before the text that is signed: the key's signatures mean nothing elsewhere."""
 

@@ -125,12 +125,31 @@ def _beside_underscores(text: str) -> Iterator[Span]:
     """What ends where an underscore stands: for the detectors that is a letter, as in identifiers."""
     if "_" not in text or not _UNDERSCORE.search(text):
         return
+    yield from _said_in_names(text)
     parted = View(_UNDERSCORE.sub("\n", text))
     for span in _found(parted, _NAMED_BY):
         if "_" in (text[span.start - 1 : span.start], text[span.end : span.end + 1]) and _MAY_NAME.get(
             span.kind, _anything
         )(parted.text, span):
             yield span
+
+
+def _said_in_names(text: str) -> Iterator[Span]:
+    """Numbers behind a word that says whose they are, with underscores for blanks: `ssn_536221234`, `tax_id_...`."""
+    blank = View(_BETWEEN.sub(" ", text))
+    for span in _found(blank, _SAID):
+        said = text[span.start - 1 : span.start] == "_" and not _MOMENT.match(text, span.start)
+        if said and (span.kind != "PHONE" or phones.may_be_grouped_in_name(blank.text, span)):
+            yield span
+
+
+_SAID: Final = tuple(each for each in BUILT_IN if each.name in ("announced", "phones"))
+_BETWEEN: Final = re.compile(r"(?<=[A-Za-z0-9])_(?=[A-Za-z0-9])")
+_MOMENT: Final = re.compile(
+    r"(?:19|20)\d\d[-_.]?(?:0[1-9]|1[0-2])[-_.]?(?:0[1-9]|[12]\d|3[01])(?!\d)|(?:19|20)\d{6}[T_-]?\d{4,6}(?!\d)"
+    r"|1[5-9]\d{8}(?:\d{3})?(?!\d)"
+)
+"""A day, or seconds since 1970: what dumps and exports are named by."""
 
 
 def _anything(_text: str, _span: Span) -> bool:

@@ -109,6 +109,9 @@ _OTHER_FORM = re.compile(  # IP addresses and versions, sums, editions of standa
 _DOTTED = re.compile(r"(?:0\d{1,2}|(?:2[6-9]|[3-9]\d)\d)(?:\.\d{2,5}){3}")
 """Neither an IP address nor a version: its first part begins with 0, or is above 255, and no part is a single digit."""
 _HOLDS_DATE = re.compile(r"(?<!\d)(?:19|20)\d\d([-/.])\d\d?\1\d\d?(?!\d)")
+_YEAR_BEFORE = re.compile(r"(?<!\d)(?:19|20)\d\d[-_./:\s]\Z")
+_MONTH_DAY = re.compile(r"(?:0[1-9]|1[0-2])[-_./:\s](?:0[1-9]|[12]\d|3[01])(?:[-_./:\sT]?\d\d){0,3}")
+"""Behind a year: the rest of a moment, such as 06_11_14_32_05, which a French telephone number looks like."""
 _ZIP_BEFORE = re.compile(r"[A-Z]{2} {1,2}\Z")
 _FEWEST_DIGITS = 6
 _UUID = re.compile(r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -210,12 +213,29 @@ def may_name(text: str, span: Span) -> bool:
     [False, True]
     """
     number = text[span.start : span.end]
+    if _MONTH_DAY.fullmatch(number) and _YEAR_BEFORE.search(text, max(0, span.start - 6), span.start):
+        return False
     digits = sum(map(str.isdigit, number))
     said = _SOMEBODYS.search(text, max(0, span.start - 24), span.start) is not None
     own = number.startswith("0") and number[1:2] != "0" and digits in (10, 11)
     return said or own or number.startswith(("+", "(")) or (number.startswith("00") and digits >= 12)
 
 
+def may_be_grouped_in_name(text: str, span: Span) -> bool:
+    """Whether a number in groups, behind a word for telephones alone, is one: `phone_212_555_0123` is, and
+    `client_10_20_30_40` a version.
+
+    >>> may_be_grouped_in_name("cell 212 555 0123", Span(5, 17, "PHONE", ""))
+    True
+    """
+    number = text[span.start : span.end]
+    said = _TELEPHONES.search(text, max(0, span.start - 24), span.start) is not None
+    return said and " " in number and 9 <= sum(map(str.isdigit, number)) <= 15
+
+
+_TELEPHONES = re.compile(
+    r"(?i)(?<![a-z])(?:phone|tel|telephone|telefon|mobile?|cell|handy|fax|whatsapp)(?: n[or]| number)? \Z"
+)
 _SOMEBODYS = re.compile(
     r"(?i)(?<![a-z])(?:rec(?:ording)?|call(?:er|ee)?|voicemail|vm|msisdn|cli|ani|wa|whatsapp|sms|text|tel|phone|mobile|cell"
     r"|fax|customer|client|patient|member|guest|contact|user)\W{1,3}\Z"
@@ -232,6 +252,8 @@ def _is_evident(text: str, start: int, end: int, number: str, *, announced: bool
         return False
     dotted = _DOTTED.fullmatch(number) and (announced or len(digits) >= 9)
     if (_OTHER_FORM.fullmatch(number) and not dotted) or (_HOLDS_DATE.search(number) and not number.startswith("+")):
+        return False
+    if _MONTH_DAY.fullmatch(number) and _YEAR_BEFORE.search(text, max(0, start - 6), start):
         return False
     if _ZIP_BEFORE.search(text, max(0, start - 4), start) and len(digits) == 9:
         return False

@@ -107,7 +107,7 @@ def test_no_file_of_the_control_but_those_of_its_orders_is_sent(control: Control
         state = pushed(control, url)
     sent = [(path.partition("?")[0], body) for _, path, body in asked if "/parts/" in path]
     assert sent == [(f"/v1/fleet/parts/{newest[1].parts[0].sha256}", own_text("strict")[0].encode())]
-    assert state.state == "behind" and "does not follow" in state.why
+    assert state.state == "behind" and "lacks parts" in state.why
 
 
 NONSENSE: list[bytes | dict[str, Any]] = [

@@ -322,3 +322,18 @@ def test_a_part_that_is_damaged_on_the_disk_is_asked_for_again(member: FleetMemb
     with pytest.raises(StoreError, match="damaged"):
         member.follow(signed(1, policy=part))
     assert member.follow(signed(1, policy=part))["missing"] == [part.sha256]
+
+
+def test_rules_that_a_kill_left_go_where_the_orders_fail_again(member: FleetMember) -> None:
+    path = policy_file(member.settings.home)
+    member.follow(signed(1, policy=sent(member, BALANCED)))
+    part = sent(member, STRICT)
+    (member.folder / "before.cedar").write_bytes(BALANCED)
+    path.write_bytes(STRICT)  # killed here
+    (member.folder / ".orders.json.part").mkdir()
+    with pytest.raises(StoreError):
+        member.follow(signed(2, policy=part))
+    assert path.read_bytes() == BALANCED
+    (member.folder / ".orders.json.part").rmdir()
+    member.follow(signed(2, policy=part))
+    assert path.read_bytes() == STRICT and not (member.folder / "before.cedar").exists()

@@ -157,7 +157,7 @@ class FleetMember:
         since a full disk has no room for it afterwards."""
         path, before = self.folder / POLICY, self.folder / "before.cedar"
         if rules is not None:
-            if path.is_file():
+            if path.is_file() and (self._is_in_force(path) or not before.is_file()):  # else a kill left it: those count
                 write_whole(before, read_text(path, StoreError), StoreError)
             write_whole(path, rules, StoreError)
         try:
@@ -168,6 +168,11 @@ class FleetMember:
             raise
         with suppress(OSError):
             before.unlink(missing_ok=True)
+
+    def _is_in_force(self, rules: Path) -> bool:
+        current = self._current()
+        ordered = current[1].policy if current is not None else None
+        return ordered is None or hashlib.sha256(read_bytes(rules, StoreError)).hexdigest() == ordered.sha256
 
     def _tried(self, orders: Orders) -> str:
         """The rules, read and tried on the tables. Raises SettingsError, RequestError."""

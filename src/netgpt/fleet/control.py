@@ -301,7 +301,7 @@ class Control:
                     self._silent.discard(box.name)
                     return state
                 except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
-                    return BoxState(box.name, "cut off", why=type(error).__name__)
+                    return BoxState(box.name, "cut off", why=f"{type(error).__name__}: {error}".rstrip(": ")[:200])
                 except NetGPTError as error:
                     return BoxState(box.name, "cut off", why=error.message)
 
@@ -364,8 +364,9 @@ class Control:
         if answer.status == 409:
             state = "behind" if answer.why("code") == "fleet_version" else "refused"
             return BoxState(box.name, state, found.version, answer.why(), report)
-        if answer.told().orders != signed.digest:
-            return BoxState(box.name, "behind", found.version, "it took the orders and does not follow them", report)
+        if (now := answer.told()).orders != signed.digest:
+            why = "it lacks parts of the orders: push again" if now.missing else "it took the orders, and has others"
+            return BoxState(box.name, "behind", found.version, why, report)
         return BoxState(box.name, "followed", orders.version, report=answer.body)
 
     async def _send(self, client: httpx.AsyncClient, part: FilePart) -> None:

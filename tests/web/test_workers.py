@@ -262,8 +262,8 @@ def test_what_may_wait_is_sent_once_whoever_kept_it(box: Box) -> None:
             break
     assert set(kept.values()) == {"1", "2"}
     box.cloud.start()
-    until = time.monotonic() + 90
-    while any(box.get(f"/v1/waiting/{id}", params={"user": "ada"}).json()["status"] != "answered" for id in kept):
+    until, asked = time.monotonic() + 90, {"user": "ada", "reason": "how it was answered"}
+    while any(box.get(f"/v1/waiting/{id}", params=asked).json()["status"] != "answered" for id in kept):
         assert time.monotonic() < until, box.get("/v1/waiting", params={"user": "ada"}).text
         time.sleep(0.1)
     sent = [request.header("idempotency-key") for request in box.cloud.received]

@@ -6,15 +6,17 @@ from __future__ import annotations
 import os
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from netgpt.app.doctor import Row, plugged, plugin_row
 from netgpt.cli.common import json_option, opened_files, print_json, print_table, read_settings, reports_errors, say
 from netgpt.errors import SettingsError
 from netgpt.registry import origin_of
 from netgpt.settings import TABLES, Settings, load_settings, misspelt_variables
+
+if TYPE_CHECKING:
+    from netgpt.app.doctor import Row
 
 app = typer.Typer(no_args_is_help=True, help="Check and show the settings.")
 
@@ -86,11 +88,14 @@ def plugins(
 
 def listing(*, built_in: bool = False) -> list[Row]:
     """Rows of sort, name, origin, state (active, off, refused) and why."""
+    from netgpt.app.doctor import plugged
+
     return plugged(built_in=built_in) + _commands()
 
 
 def _commands() -> list[Row]:
     """Commands are imported only when they are called."""
+    from netgpt.app.doctor import plugin_row
     from netgpt.cli import BENCH, COMMANDS, GROUP
 
     rows = []

@@ -62,6 +62,8 @@ def _aliases(settings: Settings) -> None:
 
 def _remotes(settings: Settings) -> None:
     """Addresses, proxies, keys and certificates of models elsewhere, as they are read at a start."""
+    if not settings.remotes:
+        return
     from netgpt.app.factory import open_remote
 
     for target, remote in settings.remotes.items():
@@ -71,9 +73,9 @@ def _remotes(settings: Settings) -> None:
 
 
 def _edge(settings: Settings) -> None:
-    from netgpt.models.addresses import address_of
-
     if settings.edge.base_url is not None:
+        from netgpt.models.addresses import address_of
+
         address_of(settings.edge.base_url, "edge")
 
 

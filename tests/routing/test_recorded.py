@@ -74,6 +74,14 @@ def test_every_change_that_is_told_comes_true(one: Situation) -> None:
         assert best_of(taken_again(again(then), conditions(change))) == change.target
 
 
+def test_personal_facts_rule_the_cloud_out_again_only_where_they_did_then() -> None:
+    for edge in (0.3, 0.8):
+        then = what_if_of(situation("ideas for dinner", personal_facts=True, priors={"edge": edge, "cloud": 0.9}))
+        assert then is not None
+        ruled_out = [one.ruled_out for one in then.weighed.expected]
+        assert [one.ruled_out for one in again(then).weighed.expected] == ruled_out and any(ruled_out) == (edge > 0.5)
+
+
 def test_what_can_be_changed_is_told_and_what_is_not_there_is_refused() -> None:
     then = what_if_of(priced(situation(signals=links(cloud=link(0.04))), 2.0, 6.0))
     assert then is not None

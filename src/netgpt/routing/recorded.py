@@ -82,7 +82,8 @@ def from_kept(kept: Mapping[str, Any], rules: Routing) -> WhatIf:
         features = Features(**{**nothing, **kept["features"]})
         targets = tuple(Target(**each) for each in kept["targets"])
         situation = Situation(features=features, targets=targets, signals=signals, **plain)
-        rules = rules.model_copy(update={"edge_when_personal": bool(kept["edge_when_personal"])})
+        personal = kept["edge_when_personal"]
+        rules = rules.model_copy(update={"edge_when_personal": personal if personal == "able" else bool(personal)})
         weights, learnt = Weights(**kept["weights"]), dict(kept["learnt"])
         threshold = float(kept["threshold"])
     except (KeyError, TypeError, ValueError, AttributeError):

@@ -163,6 +163,18 @@ def test_another_person_in_the_same_tab_sees_nothing_of_the_first(ada: Opened) -
     assert "only Ada knows" not in ada.page.content()
 
 
+def test_who_is_to_answer_stays_chosen_while_another_page_is_shown_and_is_nobody_elses_choice(ada: Opened) -> None:
+    choice = ada.page.locator("[aria-label='Who answers']")
+    choice.select_option("netgpt/edge")
+    ada.go("me")
+    ada.go("chat")
+    assert choice.input_value() == "netgpt/edge"
+    ada.page.fill("#person", "carl")
+    ada.page.press("#person", "Enter")
+    ada.page.wait_for_selector("p:has-text('None yet')", state="attached")
+    assert choice.input_value() == "netgpt"
+
+
 def test_a_dropped_file_is_refused_and_told_what_to_do(ada: Opened) -> None:
     ada.page.wait_for_selector("#ask")
     data = ada.page.evaluate_handle(

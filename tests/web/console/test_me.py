@@ -83,6 +83,9 @@ def test_a_person_takes_all_along_and_is_forgotten_also_with_the_cloud_cut(brows
             assert "exchanges" in eve.page.locator("main").inner_text()
         finally:
             box.cloud.start()
+        eve.go("chat")  # the tab that was asked in shows it no more, and would send it no more
+        eve.page.wait_for_selector("#ask")
+        assert "Xylophagous" not in eve.page.content()
     assert box.get("/v1/profiles/eve/conversations").json()["data"] == []
 
 

@@ -21,6 +21,9 @@ function filled(element, attributes, children) {
   return element;
 }
 
+/** Words with what stands between backticks as code. */
+export const coded = (words) => String(words ?? "").split("`").map((part, at) => (at % 2 ? h("code", {}, part) : part));
+
 /** Put these children in the place of what an element holds. */
 export function fill(element, ...children) {
   element.replaceChildren(...children.flat(Infinity).filter(Boolean));

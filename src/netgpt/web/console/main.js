@@ -1,7 +1,7 @@
 // Which page is shown, who is signed in, and what is said when something fails.
 
 import { asksForReasons, call, caller, session } from "./api.js";
-import { askedFor, confirmed, fill, h, tell } from "./dom.js";
+import { askedFor, coded, confirmed, fill, h, tell } from "./dom.js";
 
 // Each page: its title, its group in the list at the top (none: links lead to it), and the operation of the API that it
 // is made of: who may not use that one does not see the page in the list. `pages/NAME.js` exports `page({ id, signal })`.
@@ -56,7 +56,8 @@ function listed(who) {
 
 function failed(error) {
   const ask = error.status === 401 ? h("button", { class: "main", click: signIn }, "Sign in") : null;
-  return h("div", { class: "card", role: "alert" }, h("p", { class: "bad" }, error.message), ask);
+  const says = error.status === 401 && !session.key ? "This box wants a key: sign in with yours. Its admins make keys, on the page Keys." : error.message;
+  return h("div", { class: "card", role: "alert" }, h("p", { class: "bad" }, coded(says)), ask);
 }
 
 function signIn() {
@@ -77,7 +78,7 @@ function signIn() {
   };
   fill(dialog, h("form", { submit: accept }, h("h2", { id: "dialog-title" }, "Sign in"),
     h("p", {}, h("label", { for: "key" }, "Key "), key),
-    h("p", { class: "soft small" }, "It stays in this tab. Keys are made with `netgpt keys create`; on the box itself none is needed until one exists."),
+    h("p", { class: "soft small" }, coded("It stays in this tab. Keys are made on the page Keys, or with `netgpt keys create`; on the box itself none is needed until one exists. Whose questions these are is said in the field Person, without signing in.")),
     h("div", { class: "row" }, h("button", { class: "main" }, "Sign in"), h("button", { type: "button", click: () => dialog.close() }, "Cancel"))));
   dialog.showModal();
 }
@@ -95,7 +96,8 @@ document.getElementById("sign").addEventListener("click", async () => {
 person.value = session.person;
 document.getElementById("who").addEventListener("submit", (event) => { event.preventDefault(); person.blur(); });
 person.addEventListener("change", () => { session.person = person.value.trim(); show(); });
-asksForReasons((words) => askedFor(`${words[0].toUpperCase()}${words.slice(1)}.`, "Why", { least: 5, yes: "Read" }));
+asksForReasons((words) => askedFor(session.person ? `To this key ${session.person} is another person. Say why you read their texts (5 characters or more): ${session.person} sees who read them, when and why. A key that speaks for ${session.person} is not asked.`
+  : `${words[0].toUpperCase()}${words.slice(1)}.`, "Why", { least: 5, yes: "Read" }));
 addEventListener("hashchange", show);
 addEventListener("signed", signed);
 signed();

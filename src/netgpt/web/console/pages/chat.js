@@ -15,9 +15,12 @@ const NO_FILES = "Files and pictures are not taken here: what is in them cannot 
 /** Begin anew: as this person, with this key. `id`: of a conversation to go on with. */
 function begin(id = crypto.randomUUID?.() ?? String(Math.random()), messages = []) {
   talk.asking?.abort();
+  if (talk.person !== session.person || talk.key !== session.key) talk.model = null;
   Object.assign(talk, { id, messages, person: session.person, key: session.key, asking: null, known: new Set(),
     log: h("div", { role: "log", "aria-label": "Conversation" }) });
 }
+
+addEventListener("forgotten", () => { if (talk.log) begin(); });  // else this tab would show it still, and send it again
 
 export async function page({ id, signal }) {
   if (!talk.log || talk.person !== session.person || talk.key !== session.key) begin();
@@ -36,7 +39,8 @@ export async function page({ id, signal }) {
 function asking(models) {
   const text = h("textarea", { rows: 3, id: "ask", "aria-label": "Your question", "aria-describedby": "keys", placeholder: "Ask in your own words; what is private is hidden before anything leaves." });
   const names = { netgpt: "the box decides", "netgpt/edge": "on the box only", "netgpt/cloud": "the cloud" };
-  const model = h("select", { "aria-label": "Who answers" }, models.map((id) => h("option", { value: id, selected: id === "netgpt" }, names[id] ?? id)));
+  const chosen = models.includes(talk.model) ? talk.model : "netgpt";  // kept while other pages are shown: "on the box only" is a promise
+  const model = h("select", { "aria-label": "Who answers", change: () => { talk.model = model.value; } }, models.map((id) => h("option", { value: id, selected: id === chosen }, names[id] ?? id)));
   const send = h("button", { class: "main" }, "Ask"), stop = h("button", { type: "button", click: () => talk.asking?.abort() }, "Stop");
   const note = h("p", { class: "bad small", role: "alert" });
   const busy = () => { send.disabled = Boolean(talk.asking); stop.disabled = !talk.asking; };
@@ -205,7 +209,7 @@ function earlier(signal) {
         list.append(h("p", {}, h("a", { href: `#/chat/${encodeURIComponent(`${each.id} ${each.exchange}`)}`, "aria-current": each.id === talk.id ? "true" : null }, each.title || "(no words)"),
           h("br"), h("span", { class: "small soft" }, `${when(each.last)} · ${each.questions} ${each.questions === 1 ? "question" : "questions"}`)));
       }
-      if (!names.size) fill(list, h("p", { class: "soft small" }, "None yet, or the box keeps no texts (store.keep_text)."));
+      if (!names.size) fill(list, h("p", { class: "soft small" }, "None yet. A box that is set to keep no texts (store.keep_text) never has any."));
       next = found.next;
       more.hidden = !next;
     } catch (error) {

@@ -1,7 +1,7 @@
 // Doctor: everything that the box needs, looked at one by one, with the cure of what is wrong.
 
 import { call } from "../api.js";
-import { fill, h, table, tell, when } from "../dom.js";
+import { coded, fill, h, table, tell, when } from "../dom.js";
 
 const WORDS = { ok: ["works", "edge"], note: ["good to know", "note"], wrong: ["wrong", "bad"] };
 const EVERY_MS = 400;
@@ -15,7 +15,7 @@ export async function page({ signal }) {
     place.setAttribute("aria-busy", String(!told.done));
     const order = told.done ? ["wrong", "note", "ok"] : null, rows = order ? [...told.data].sort((one, other) => order.indexOf(one.state) - order.indexOf(other.state)) : told.data;
     fill(place, verdict(told), table("Checks", [["what"], ["state"], ["what was found, and the cure"]], [
-      ...rows.map((row) => [row.what, h("span", { class: WORDS[row.state][1] }, WORDS[row.state][0]), h("span", { class: "text" }, row.detail)]),
+      ...rows.map((row) => [row.what, h("span", { class: WORDS[row.state][1] }, WORDS[row.state][0]), h("span", { class: "text" }, coded(row.detail))]),
       ...told.left.map((name, at) => [name, h("span", { class: at === 0 ? "soft dots" : "soft" }, at === 0 ? "being looked at" : "to come"), ""])]));
   };
   const look = async (how) => {
@@ -31,7 +31,7 @@ export async function page({ signal }) {
   };
   signal.addEventListener("abort", () => clearTimeout(timer));
   await look({});
-  return [h("p", { class: "soft small" }, "The same as `netgpt doctor`, on the box as it runs."),
+  return [h("p", { class: "soft small" }, coded("The same as `netgpt doctor`, on the box as it runs.")),
     h("div", { class: "row" }, again, h("label", { for: "clouds" }, clouds, " ask each cloud one short question, too (it costs a word, and leaves a receipt)")), place];
 }
 

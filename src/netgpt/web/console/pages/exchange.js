@@ -3,7 +3,7 @@
 import { call, forPerson } from "../api.js";
 import { waterfall } from "../charts.js";
 import { behind, colourOf, compared, textOf } from "../compare.js";
-import { copyButton, h, json, table, tell, when } from "../dom.js";
+import { coded, copyButton, h, json, table, tell, when } from "../dom.js";
 import { whatIf } from "../whatif.js";
 import { missed, noFind } from "../wrong.js";
 
@@ -38,10 +38,13 @@ async function beside(found, signal) {
     h("div", { class: "two" },
       h("section", { class: "card", "aria-label": "What was written" }, h("h2", {}, "What was written"), pairs.map(([role, mine]) => [role, h("div", { class: "text" }, mine)])), away),
     found.outbound ? await missed(found.id, away, signal) : null,
-    found.facts?.length ? h("p", {}, "Completed with: ", found.facts.map((fact) => `${fact.text} (${fact.source})`).join("; ")) : null,
+    found.facts?.length ? h("p", {}, "Completed with: ", found.facts.map((fact) => `${fact.text} (${fact.source}${stayed(fact, found)})`).join("; ")) : null,
     answer ? [h("h2", {}, "The answer"), h("div", { class: "card text" }, textOf(answer))] : null,
   ];
 }
+
+/** What is not public is added on the box alone: said where something left without it. */
+const stayed = (fact, found) => (found.outbound && fact.label !== "public" && !JSON.stringify(found.outbound.messages).includes(fact.text) && !found.generalised?.length ? "; it stayed on the box" : "");
 
 async function finds(found) {
   const placeholders = found.hidden.map((each) => each.placeholder), words = new Map();
@@ -105,5 +108,5 @@ async function sha256(text) {
 function decision(found) {
   if (!found.decision) return h("p", {}, found.reason ?? "");
   const { counterfactual, reason, rule, weights } = found.decision;
-  return [h("p", {}, `${reason} (rule: ${rule}${weights ? `, weights: ${weights}` : ""})`), counterfactual ? h("p", {}, `What would have changed it: ${counterfactual}`) : null];
+  return [h("p", {}, `${reason} (rule: ${rule}${weights ? `, weights: ${weights}` : ""})`), counterfactual ? h("p", {}, coded(`What would have changed it: ${counterfactual}`)) : null];
 }

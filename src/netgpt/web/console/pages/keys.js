@@ -60,7 +60,7 @@ function used(key) {
     return usedBar(`${figure(key.used[field])} of ${figure(key.limits[limit])} ${words}`, key.used[field], key.limits[limit]);
   });
   const { requests_today: requests, tokens_today: tokens, cost_this_month: cost } = key.used;
-  return [bars, h("span", { class: "small soft" }, `today ${figure(requests)} requests, ${figure(tokens)} tokens; this month ${figure(cost)} spent`)];
+  return [bars, h("span", { class: "small soft" }, `today ${figure(requests)} ${requests === 1 ? "request" : "requests"}, ${figure(tokens)} tokens; this month ${figure(cost)} spent`)];
 }
 
 const ending = (key) => (key.state !== "in force" ? `${key.state}${key.revoked ? ` ${when(key.revoked)}` : ""}` : key.expires ? `until ${when(key.expires)}` : "in force");
@@ -75,7 +75,7 @@ function bounds(known, limits = {}, scopes = null) {
   const numbers = LIMITS.map(([limit, words]) => [limit, words, h("input", { type: "number", min: "0", step: "any", size: 8, value: limits[limit] ?? null, placeholder: "no limit", name: limit })]);
   const boxes = known.map((scope) => [scope, h("input", { type: "checkbox", checked: scopes?.includes(scope) ?? false, name: `scope-${scope}` })]);
   return {
-    fields: [h("fieldset", {}, h("legend", {}, "Limits (empty: none; days and months end at midnight UTC)"), h("div", { class: "row" }, numbers.map(([, words, input]) => h("label", { class: "field" }, words, input)))),
+    fields: [h("fieldset", {}, h("legend", {}, "Limits (empty: none; days and months end at midnight UTC; money is counted by the prices among the settings, which begin at 0)"), h("div", { class: "row" }, numbers.map(([, words, input]) => h("label", { class: "field" }, words, input)))),
       h("fieldset", {}, h("legend", {}, "Only for (none ticked: all that its role may)"), h("div", { class: "row" }, boxes.map(([scope, box]) => h("label", {}, box, " ", scope))))],
     limits: () => Object.fromEntries(numbers.map(([limit, , input]) => [limit, input.value === "" ? null : Number(input.value)])),
     scopes: () => { const ticked = boxes.filter(([, box]) => box.checked).map(([scope]) => scope); return ticked.length ? ticked : null; },

@@ -8,7 +8,7 @@ const SHOWN = 1000;
 
 export async function page({ signal }) {
   const level = h("select", { id: "level" }, ["debug", "info", "warning", "error"].map((each) => h("option", { value: each, selected: each === "info" }, each)));
-  const words = h("input", { type: "search", "aria-label": "Filter the log", placeholder: "Filter: cloud, settings, ..." });
+  const words = h("input", { type: "search", "aria-label": "Filter the log", placeholder: "Filter: cloud, key_...", size: 28 });
   const place = h("div"), said = h("p", { class: "soft small" });
   const following = h("input", { type: "checkbox", id: "follow", checked: true });
   let rows = [], next = null, skipped = false, asked = 0;
@@ -39,7 +39,7 @@ export async function page({ signal }) {
   words.addEventListener("input", () => { clearTimeout(words.timer); words.timer = setTimeout(failing(anew), 250); });
   await anew();
   follow(signal, more);
-  return [h("p", { class: "soft small" }, "What the box says of itself: no texts, no names, no keys. The file is netgpt.log in its home."),
+  return [h("p", { class: "soft small" }, "What the box says of itself: no texts, no names, no keys. A key stands here as its id (key_...), which the page Keys tells: filter by that. The file is netgpt.log in its home."),
     h("div", { class: "row", role: "search" }, h("label", { for: "level" }, "At least ", level), words, h("label", { for: "follow" }, following, " follow")), said, place];
 }
 

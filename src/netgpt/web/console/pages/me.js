@@ -127,6 +127,7 @@ function ending() {
     if (!(await confirmed(`Forget ${session.person || "anonymous"}: facts, exchanges, examples and what was learnt from them? This cannot be undone.`, "Forget"))) return;
     try {
       const gone = await call(mine(), { method: "DELETE" });
+      dispatchEvent(new Event("forgotten"));
       const counts = Object.entries(gone.removed ?? {}).filter(([, count]) => typeof count === "number" && count > 0).map(([what, count]) => `${count} ${what}`);
       const main = document.getElementById("main");
       fill(main, h("h1", {}, "Me"), h("p", { class: "card", role: "status" }, `${gone.user} is forgotten: ${counts.join(", ") || "there was nothing"}. Receipts keep that something left, not what and not for whom.`),

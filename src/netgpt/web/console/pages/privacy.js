@@ -80,7 +80,7 @@ async function receipts(signal) {
     await may("GET /v1/receipts/verify") ? h("div", { class: "row" }, h("button", { type: "button", click: verify }, "Check the whole chain"), said) : null,
     table("What left", [["when"], ["to"], ["model"], ["bytes", true], ["outcome"], ["receipt"]], found.map((row) => [
       row.exchange ? h("a", { href: `#/exchange/${row.exchange}` }, when(row.time)) : when(row.time), row.destination, row.model, String(row.bytes), row.outcome ?? "", row.id]),
-    "Nothing has left."));
+    session.person ? `Nothing of ${session.person} has left.` : "Nothing has left."));
 }
 
 async function exceptions(signal) {

@@ -1,7 +1,7 @@
 // Settings: what is set, from where, what is wrong with it; changed here where that may be, checked before it is kept.
 
 import { call } from "../api.js";
-import { confirmed, fill, h, table, tell, when } from "../dom.js";
+import { coded, confirmed, fill, h, table, tell, when } from "../dom.js";
 
 const FROM = { default: "default", file: "the file", environment: "the environment", "command line": "the command line" };
 
@@ -49,7 +49,7 @@ function state(told) {
   const file = told.file_exists ? `They are in ${told.file}, checked as at a start before a change is kept.` : `No file yet: the first change makes ${told.file}.`;
   return [h("p", { class: "soft small" }, file),
     told.faults.length ? h("div", { class: "card", role: "alert" }, h("h2", { class: "bad" }, "Wrong, and in the way of the next start"), h("ul", {}, told.faults.map((line) => h("li", { class: "text" }, line)))) : null,
-    told.waiting.length ? h("div", { class: "card" }, h("h2", { class: "note" }, "Written, and waiting for the next start"), h("p", {}, told.waiting.join(", ")), h("p", { class: "soft small" }, "Stop `netgpt serve` and start it again, or restart its service.")) : null,
+    told.waiting.length ? h("div", { class: "card" }, h("h2", { class: "note" }, "Written, and waiting for the next start"), h("p", {}, told.waiting.join(", ")), h("p", { class: "soft small" }, coded("Stop `netgpt serve` and start it again, or restart its service."))) : null,
     told.remarks.map((line) => h("p", { class: "card note" }, line))];
 }
 
@@ -64,7 +64,7 @@ function groups(rows, sections, keep, which) {
   }
   const best = (group) => Math.min(...group.map(rank));
   return [...found].sort(([, one], [, other]) => best(one) - best(other)).map(([section, group]) =>
-    h("section", { "aria-label": section || "general" }, h("h2", {}, section ? `[${section}]` : "General"), h("p", { class: "soft small" }, about.get(section) ?? ""),
+    h("section", { "aria-label": section || "general" }, h("h2", {}, section ? `[${section}]` : "General"), h("p", { class: "soft small" }, coded(about.get(section))),
       group.sort((one, other) => rank(one) - rank(other)).map((row) => shown(row, keep))));
 }
 
@@ -81,7 +81,7 @@ function shown(row, keep) {
   });
   return h("div", { class: "card setting" },
     h("div", { class: "row" }, h("strong", {}, row.name), h("code", { class: "text" }, written(row)), marks, row.editable ? change : null),
-    h("p", { class: "small" }, row.about),
+    h("p", { class: "small" }, coded(row.about)),
     h("p", { class: "soft small" }, [`from ${from(row.origin)}`, row.secret ? null : `default: ${plain(row.default)}`, limits(row.form),
       row.waits && row.now !== null ? `now: ${plain(row.now)}` : null, row.at_once ? "counts at once" : "counts from the next start on"].filter(Boolean).join(" · ")),
     row.fault ? h("p", { class: "bad" }, row.fault) : null, row.why_not ? h("p", { class: "soft small" }, `Not changed here: ${row.why_not}.`) : null, editor);

@@ -261,16 +261,31 @@ def test_a_part_that_was_announced_wrongly_does_not_block_the_right_one(member: 
 
 def test_no_reason_says_where_the_files_of_a_box_lie(member: FleetMember, tmp_path: Path) -> None:
     weights = adapter_file(tmp_path / "new.gguf")
-    for version, orders in enumerate(
-        (
-            {"policy": sent(member, STRICT), "cases": sent(member, b"[[case]]\nrole = 3\n")},
-            {"policy": sent(member, STRICT), "cases": sent(member, b"\xff\xfe")},
-            {"adapters": ({"id": "site@1", "state": "candidate", "weights": sent(member, b"no weights"),
-                           "card": sent(member, b"{}")},)},
-            {"adapters": ({"id": "site@1", "state": "candidate", "weights": sent(member, b"no weights"),
-                           "card": sent(member, card_text(card_for(weights))[0].encode())},)},
-        ), 1,
-    ):  # fmt: skip
+    each: tuple[dict[str, Any], ...] = (
+        {"policy": sent(member, STRICT), "cases": sent(member, b"[[case]]\nrole = 3\n")},
+        {"policy": sent(member, STRICT), "cases": sent(member, b"\xff\xfe")},
+        {
+            "adapters": (
+                {
+                    "id": "site@1",
+                    "state": "candidate",
+                    "weights": sent(member, b"no weights"),
+                    "card": sent(member, b"{}"),
+                },
+            )
+        },
+        {
+            "adapters": (
+                {
+                    "id": "site@1",
+                    "state": "candidate",
+                    "weights": sent(member, b"no weights"),
+                    "card": sent(member, card_text(card_for(weights))[0].encode()),
+                },
+            )
+        },
+    )
+    for version, orders in enumerate(each, 1):
         with pytest.raises(RequestError) as told:
             member.follow(signed(version, **orders))
         assert str(tmp_path) not in told.value.message + json.dumps(member.report()), told.value.message

@@ -35,7 +35,7 @@ SAMPLES: Final[dict[str, Any]] = {
     "messages": [{"role": "user", "content": "tell [EMAIL_1] what I like"}], "rating": -1, "text": "likes nothing",
     "purpose": "training", "given": False, "input": "some words", "word": "harmless",
     "max_tokens": 99, "prompt": "tell [EMAIL_1] what I like",
-    "complete": "off", "training": False,
+    "complete": "off", "training": False, "orders": "{}", "signature": "0" * 128, "scope": "site",
 }  # fmt: skip
 """For the fields of bodies that name nobody."""
 

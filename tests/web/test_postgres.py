@@ -15,8 +15,8 @@ import postgres
 import pytest
 from doors import Door, door
 from forking import run_netgpt
-from netgpt.cli.doctor import check_store
 
+from netgpt.app.doctor import check_store
 from netgpt.errors import StoreError
 from netgpt.settings import load_settings
 from netgpt.store.encryption import encoded_key, fresh_key

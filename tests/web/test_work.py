@@ -104,4 +104,5 @@ async def test_a_request_makes_no_more_work_than_it_did(tmp_path: Path, kind: st
             await gateway.close()
     assert min(calls) <= CALLS[kind], calls
     assert REQUESTS <= min(begun) <= 2 * REQUESTS, "a receipt and an exchange each"
-    assert min(statements) <= 10, statements
+    # from 10: what was hidden, by kind, and what each rule did are counted beside the exchange
+    assert min(statements) <= 12, statements

@@ -131,7 +131,7 @@ def _what(fault: Any, names: SettingNames) -> str:
     if kind == "literal_error":
         listed = str(context.get("expected", "")).replace("'", '"')
         near = difflib.get_close_matches(str(fault["input"]).casefold(), re.findall(r'"([^"]*)"', listed), 1, 0.5)
-        return f"must be {listed}" + f'; did you mean "{near[0]}"?' * bool(near)
+        return f"must be {listed}" + (f'; did you mean "{near[0]}"?' if near else "")
     return _KINDS.get(kind) or _plain(fault["msg"])
 
 

@@ -104,7 +104,7 @@ def _complete(path: str, method: str, operation: dict[str, Any], body: type[Base
         statuses += (404,)
     if (
         "adapters" in path
-        or (path.startswith("/v1/fleet") and method == "put")
+        or (path.startswith(("/v1/fleet", "/v1/policy")) and method == "put")
         or path.startswith("/v1/waiting/")
         or (path, method) in _OTHERS_IN_A_STATE
     ):

@@ -14,8 +14,8 @@ READY  := $(VENV)/.ready
 TRAIN  := $(VENV)/.train
 DOCS   := $(VENV)/docs
 SBOM   := $(VENV)/sbom
-# Three files at once, on two cores too: many tests wait for a process or a clock, and leave the core to others.
-THREE  := -n 3 --dist loadfile --no-loadscope-reorder
+# Four files at once, on two cores too: many tests wait for a process or a clock, and leave the core to others.
+FOUR   := -n 4 --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE  # where it is set, each of the hundreds of processes of a run compiles all it imports
 
 .PHONY: help setup demo test fast agents check bench docs sbom advisories lock clean
@@ -57,12 +57,12 @@ $(TRAIN): requirements-train.lock $(READY)
 demo: $(BOX)     ## set up, fetch the models once, tell a story with a real box: what leaves, what stays, how to check it
 	@$(BIN)/netgpt demo
 
-test: $(TRAIN)   ## every test, as CI runs them, three files at once (the models are fetched once)
+test: $(TRAIN)   ## every test, as CI runs them, four files at once (the models are fetched once)
 	@tools/browser.sh
-	$(BIN)/python -m pytest $(THREE)
+	$(BIN)/python -m pytest $(FOUR)
 
 fast: $(TRAIN)   ## the tests that need no engine and no patience
-	$(BIN)/python -m pytest $(THREE) -m "not slow"
+	$(BIN)/python -m pytest $(FOUR) -m "not slow"
 
 agents: $(TRAIN) ## real coding agents through the gateway, all of them (installs 2 GB into the cache)
 	NETGPT_TEST_AGENTS=all $(BIN)/python -m pytest tests/web/test_agents.py

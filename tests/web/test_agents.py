@@ -1,6 +1,6 @@
 """Real coding agents do a task through the gateway: it is done, nothing private leaves, the files hold real values.
 
-They come from the npm and PyPI registries, pinned, into a folder of the cache. Five run in every suite, all of
+They come from the npm and PyPI registries, pinned, into a folder of the cache. Three run in every suite, all of
 them with `make agents` (NETGPT_TEST_AGENTS=all): each takes up to half a minute and 400 MB. Skipped, with what the
 registry's client said, only where a registry does not have an agent, cannot be reached, or npm is not on the machine.
 """
@@ -24,7 +24,7 @@ from netgpt.testing.server import FaultyCloud
 
 pytestmark = pytest.mark.slow
 
-ALWAYS = ("mini-swe-agent", "pi", "qwen-code", "claude-code", "codex")
+ALWAYS = ("mini-swe-agent", "claude-code", "codex")
 NAMES = tuple(AGENTS) if os.environ.get("NETGPT_TEST_AGENTS") == "all" else ALWAYS
 CACHE = cache_folder()  # before the tests have homes of their own
 NOT_THERE = re.compile(

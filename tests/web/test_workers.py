@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -87,13 +88,14 @@ def until_both(ask: Callable[[], httpx.Response]) -> dict[str, httpx.Response]:
 
 
 def workers_of(box: Box) -> dict[str, int]:
-    """The processes of the workers, by number."""
-    children = Path(f"/proc/{box.process.pid}/task/{box.process.pid}/children").read_text().split()
-    found = {}
-    for pid in children:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        if b"netgpt.cli.worker" in words:
-            found[words[-2].decode()] = int(pid)
+    """The processes of the workers, by number; those that are just ending are none."""
+    found: dict[str, int] = {}
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for pid in Path(f"/proc/{box.process.pid}/task/{box.process.pid}/children").read_text().split():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+                if b"netgpt.cli.worker" in words:
+                    found[words[-2].decode()] = int(pid)
     return found
 
 

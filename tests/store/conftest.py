@@ -6,6 +6,7 @@ A test that asks for `store` or `place` runs on both, unless it asks for `databa
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
@@ -44,12 +45,22 @@ def files(database: Path) -> Callable[[], dict[str, bytes]]:
     return read
 
 
+ON_BOTH = frozenset(
+    f"test_{name}" for name in ("store", "receipts", "keys", "limits", "consents", "learning", "postgres", "moving",
+                                "sharing", "waiting", "outcomes", "usage", "listing")
+)  # fmt: skip
+"""Files whose tests run on PostgreSQL too in every suite; all of them with NETGPT_TEST_POSTGRES=all."""
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "engine" in metafunc.fixturenames:
+        everywhere = (
+            os.environ.get("NETGPT_TEST_POSTGRES") == "all" or metafunc.module.__name__.rpartition(".")[2] in ON_BOTH
+        )
         about_file = {"database", "files"} & set(metafunc.fixturenames) or "file" in {
             mark.name for mark in metafunc.definition.iter_markers()
         }
-        metafunc.parametrize("engine", ["sqlite"] if about_file else ["sqlite", "postgres"])
+        metafunc.parametrize("engine", ["sqlite"] if about_file or not everywhere else ["sqlite", "postgres"])
 
 
 @pytest.fixture

@@ -138,11 +138,14 @@ class Learning:
             self._task = None
         try:
             await self.flush()
-            async with self._lock:
-                if self._changed:
-                    await self._save()
+            await self._save_last()
         except StoreError as error:
             log.error("routing: what was learnt could not be kept: %s", error.message)
+
+    async def _save_last(self) -> None:
+        async with self._lock:
+            if self._changed:
+                await self._save()
 
     async def _run(self) -> None:
         saved = time.monotonic()

@@ -32,6 +32,7 @@ from netgpt.app.settings_rows import Setting, settings_of, shown, why_not
 from netgpt.errors import NotFound, RequestError, SettingsError, StoreError
 from netgpt.files import MOST_TEXT, open_own, parse_toml, read_text
 from netgpt.files import why_not as cannot
+from netgpt.models.download import sync_folder
 from netgpt.settings import Settings, gathered, settings_in
 from netgpt.settings.source import SECOND_NAMES, GivenSettings, Source, origin_of
 
@@ -138,7 +139,7 @@ class SettingsFile:
                     raise changed_meanwhile()
                 _note(home, [_noted(change, self) for change in changes], by)
                 draft.replace(place)
-                _settle(place.parent)
+                sync_folder(place.parent)
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             message = f"{self.path}: cannot be written: {cannot(error)}. Nothing was changed; edit it by hand"
@@ -250,14 +251,6 @@ def _write(draft: Path, text: str) -> None:
         file.write(text.encode())
         file.flush()
         os.fsync(file.fileno())
-
-
-def _settle(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _noted(change: SettingChange, file: SettingsFile) -> dict[str, Any]:

@@ -70,16 +70,8 @@ class SharedLearning(Learning):
             if rows or news:
                 await self.store.news.add(news, rows)
 
-    async def close(self) -> None:
-        """Write what is left; a store that refuses is logged."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
-        try:
-            await self.flush()
-        except StoreError as error:
-            log.error("routing: what came of decisions could not be kept: %s", error.message)
+    async def _save_last(self) -> None:
+        """The news are in the store: who has the lease learns them."""
 
     async def _run(self) -> None:
         taken = float("-inf")

@@ -28,11 +28,11 @@ _SIGNED_FOR: Final = b"netgpt fleet orders\0"
 """Stands before the text that is signed: the key's signatures mean nothing elsewhere."""
 
 
-class _Part(BaseModel):
+class _Exact(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class FilePart(_Part):
+class FilePart(_Exact):
     """A file by its content."""
 
     sha256: str = Field(pattern=DIGEST)
@@ -45,7 +45,7 @@ class FilePart(_Part):
         return cls(sha256=hashlib.sha256(content).hexdigest(), size=len(content))
 
 
-class AdapterOrder(_Part):
+class AdapterOrder(_Exact):
     """An adapter that each box is to have, and where it is to stand there."""
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}@[1-9][0-9]{0,8}$", description="name@version")
@@ -63,7 +63,7 @@ class AdapterOrder(_Part):
         return self
 
 
-class Orders(_Part):
+class Orders(_Exact):
     """All that the control wants of its boxes: what is left out, stays as it is on the box."""
 
     version: int = Field(ge=1, le=1 << 53)
@@ -82,7 +82,7 @@ class Orders(_Part):
         return tuple({part.sha256: part for part in found}.values())
 
 
-class SignedOrders(_Part):
+class SignedOrders(_Exact):
     """As they travel and are kept: the text that was signed, byte for byte, and the signature."""
 
     orders: str = Field(max_length=MOST_BYTES)

@@ -40,12 +40,12 @@ export function table(caption, columns, rows, none = "Nothing yet.") {
     h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)));
 }
 
-/** Say something for a few seconds, to those who cannot see the page, too. */
+/** Say something for a while, to those who cannot see the page, too. */
 export function tell(text) {
   const place = document.getElementById("told");
   place.textContent = text;
   clearTimeout(tell.timer);
-  tell.timer = setTimeout(() => { place.textContent = ""; }, 6000);
+  tell.timer = setTimeout(() => { place.textContent = ""; }, 12_000);
 }
 
 /** A button that copies what `text()` gives, and says so. */
@@ -62,6 +62,17 @@ export function copyButton(text, label) {
     }
     tell("Copied.");
   } }, "Copy");
+}
+
+/** Do `work`, say that it is done, and draw anew; or say why not. */
+export async function attempt(work, done, draw) {
+  try {
+    await work();
+    tell(done);
+    await draw();
+  } catch (error) {
+    tell(error.message);
+  }
 }
 
 /** Ask for a yes; true where it was given. */

@@ -2,7 +2,7 @@
 
 import { call, may, session } from "../api.js";
 import { lossLine } from "../bars.js";
-import { confirmed, fill, h, json, table, tell, when } from "../dom.js";
+import { attempt, confirmed, fill, h, json, table, when } from "../dom.js";
 import { follow } from "./live.js";
 
 const ENDS = { candidate: "It passed its gate and is a candidate: nobody is answered with it before you promote it.", rejected: "Its gate refused it: nobody is ever answered with it.",
@@ -33,16 +33,6 @@ export async function page({ id, signal }) {
   await Promise.all([draw(), look()]);
   follow(signal, look, 1000);
   return [h("p", { class: "soft" }, "An adapter is a small addition to the model on the box: what it learnt from answers that people rated good and agreed to. Each version must pass a gate."), list, training];
-}
-
-async function attempt(work, done, draw) {
-  try {
-    await work();
-    tell(done);
-    await draw();
-  } catch (error) {
-    tell(error.message);
-  }
 }
 
 function versions(data, draw) {

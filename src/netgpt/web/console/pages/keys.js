@@ -2,7 +2,7 @@
 
 import { call, may, session } from "../api.js";
 import { usedBar } from "../bars.js";
-import { confirmed, fill, h, table, tell, when } from "../dom.js";
+import { attempt, confirmed, fill, h, table, tell, when } from "../dom.js";
 
 const ROLES = { user: "user: asks, and sees what is its person's", operator: "operator: runs the box, sees figures and no texts", admin: "admin: both, and makes keys" };
 const LIMITS = [["requests_per_minute", "requests a minute"], ["tokens_per_minute", "tokens a minute"], ["tokens_per_day", "tokens a day"],
@@ -19,16 +19,6 @@ export async function page({ signal }) {
   };
   await draw();
   return [made, place];
-}
-
-async function attempt(work, done, draw) {
-  try {
-    await work();
-    tell(done);
-    await draw();
-  } catch (error) {
-    tell(error.message);
-  }
 }
 
 function open() {
